@@ -1,0 +1,1 @@
+"""What thinks: model files and the runtime that runs them. See README.md."""
