@@ -103,6 +103,20 @@ def evaluate(folder: Path, work: Path) -> None:
 
 @main.command()
 @WORK
+@click.argument("other", type=click.Path(exists=True, path_type=Path))
+@click.option("--share", default=0.9, show_default=True, help="Weight of the last checkpoint.")
+def average(work: Path, other: Path, share: float) -> None:
+    """Replace the last checkpoint by its mean with OTHER, an earlier one of the same run."""
+    last = torch.load(work / "checkpoint.pt", weights_only=True)
+    earlier = torch.load(other, weights_only=True)["model"]
+    last["model"] = {
+        name: share * value + (1 - share) * earlier[name] for name, value in last["model"].items()
+    }
+    torch.save(last, work / "checkpoint.pt")
+
+
+@main.command()
+@WORK
 @click.option("--out", type=click.Path(path_type=Path), required=True)
 def export(work: Path, out: Path) -> None:
     """Write the last checkpoint as a Hugging Face folder."""

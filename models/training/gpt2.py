@@ -124,9 +124,3 @@ def to_checkpoint(state: dict[str, Any], tokenizer: Path, out: Path) -> None:
     save_file(tensors, out / "model.safetensors", metadata={"format": "pt"})
     (out / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
     (out / "tokenizer.json").write_bytes(tokenizer.read_bytes())
-
-
-if __name__ == "__main__":
-    import runpy
-
-    runpy.run_module("models.training", run_name="__main__")

@@ -29,9 +29,9 @@ class Stage:
 
 
 STAGES = (
-    Stage("broad", 0.36, 256, 16),
-    Stage("subjects", 0.76, 256, 16),
-    Stage("lessons", 0.86, 512, 8),
+    Stage("broad", 0.31, 256, 16),
+    Stage("subjects", 0.74, 256, 16),
+    Stage("lessons", 0.755, 512, 8),
     Stage("tutor", 1.0, 512, 8),
 )
 
@@ -82,12 +82,13 @@ class Mixture:
 
     def _tutor(self, rng: random.Random) -> list[str]:
         subjects = [t for s in self.sources if s.name.startswith("openstax") for t in s.train]
-        return subjects + self._exercises(rng, 6000) + self._library(copies=5)
+        half = rng.sample(subjects, len(subjects) // 2)
+        return half + self._exercises(rng, 12_000) + self._library(copies=4)
 
     def _exercises(self, rng: random.Random, limit: int) -> list[str]:
         made: list[str] = []
         for source in self.sources:
-            if source.name.startswith("openstax"):
+            if corpus.heading(source.name):
                 made += tasks.grounded_examples(source.train, corpus.language(source.name), rng)
         return rng.sample(made, min(len(made), limit))
 

@@ -90,7 +90,7 @@ class Run:
         self.elapsed = 0.0
         self.log: list[dict[str, Any]] = []
 
-    def save(self) -> None:
+    def save(self, name: str = "checkpoint.pt") -> None:
         """Replace the checkpoint; a kill between two saves costs the steps since the last."""
         state = {
             "shape": asdict(self.model.shape),
@@ -103,7 +103,7 @@ class Run:
         }
         temporary = self.work / "checkpoint.tmp"
         torch.save(state, temporary)
-        temporary.replace(self.work / "checkpoint.pt")
+        temporary.replace(self.work / name)
 
     def resume(self) -> bool:
         """Load the last checkpoint if there is one."""
@@ -136,6 +136,8 @@ class Run:
                 break
             current = next(s for s in STAGES if progress < s.until)
             need = current.batch * current.context + 1
+            if current is not stage and len(stream):
+                self.save(f"before-{current.name}.pt")
             if current is not stage or position + need > len(stream):
                 stage = current
                 stream = mixture.epoch(stage.name, epoch, at_least=need + stage.context)

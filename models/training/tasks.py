@@ -1,6 +1,6 @@
 """Grounded exercises: teach a small model to copy from a passage instead of inventing.
 
-From every text we make, by rule, "passage + question -> the sentence that answers it", and
+From every text we make, by rule, "passage + questions -> the sentences that answer them", and
 from every lesson of the sample library the same from its quiz. The prompts are those of
 `models.prompts`, so the tutor's questions are in-distribution.
 """
@@ -88,23 +88,34 @@ def lesson_examples(lesson: LessonFile) -> Iterator[str]:
         )
     if lesson.language in _ASK:
         for block in blocks:
-            yield from passage_examples(block, lesson.language, random.Random(len(block)), limit=2)
+            if made := passage_exercise(block, lesson.language, random.Random(len(block)), limit=4):
+                yield made
 
 
 def grounded_examples(documents: Iterable[str], language: str, rng: random.Random) -> Iterator[str]:
-    """Up to two exercises from each paragraph of a fair length."""
+    """One exercise from each paragraph of a fair length."""
     for document in documents:
         for paragraph in document.split("\n"):
-            if 200 <= len(paragraph) <= PASSAGE_CHARS:
-                yield from passage_examples(paragraph, language, rng, limit=2)
+            if 200 <= len(paragraph) <= PASSAGE_CHARS and (
+                made := passage_exercise(paragraph, language, rng, limit=4)
+            ):
+                yield made
 
 
-def passage_examples(passage: str, language: str, rng: random.Random, limit: int) -> Iterator[str]:
-    """Questions whose answer is a sentence of `passage`, at most `limit` of them."""
+def passage_exercise(passage: str, language: str, rng: random.Random, limit: int) -> str:
+    """One document: `passage`, then up to `limit` questions, each answered by its sentence.
+
+    Empty when the rules find no question. Several answers to one passage make half of what
+    the model reads here copying, which is what it must learn.
+    """
     pairs = list(_questions(passage, language, rng))
     rng.shuffle(pairs)
-    for question, reply in pairs[:limit]:
-        yield prompts.answer(passage, question, language) + " " + reply
+    if not pairs:
+        return ""
+    w = prompts.words(language)
+    (question, reply), *more = pairs[:limit]
+    text = prompts.answer(passage, question, language) + " " + reply
+    return text + "".join(f"\n{w.question}: {q}\n{w.answer}: {a}" for q, a in more)
 
 
 def _questions(passage: str, language: str, rng: random.Random) -> Iterator[tuple[str, str]]:
@@ -117,9 +128,8 @@ def _questions(passage: str, language: str, rng: random.Random) -> Iterator[tupl
         if cause := _CAUSE[language].match(sentence):
             fact = cause[1][0].lower() + cause[1][1:]
             yield why.format(fact=fact), because.format(cause=cause[2])
-    if len(sentences) >= 2:
-        sentence = rng.choice(sentences)
-        lowered = passage.lower()
+    lowered = passage.lower()
+    for sentence in sentences:
         rare = [w for w in _WORD.findall(sentence.lower()) if lowered.count(w) == 1]
         if rare and 40 <= len(sentence) <= 300:
             yield rng.choice(about).format(rng.choice(rare)), sentence
