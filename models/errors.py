@@ -1,0 +1,27 @@
+"""Errors of the model runtime: what happened, to which model, and in `hint` the next step.
+
+`exit_code` is stable. This package imports nothing of ours, so ModelError stands beside
+sync.errors and has the same shape.
+"""
+
+
+class ModelError(Exception):
+    """A model is missing, damaged, of the wrong kind, or was asked for what it cannot do."""
+
+    exit_code = 6
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class Overloaded(ModelError):  # noqa: N818 - an answer, not a fault
+    """The queue is full; nothing was queued. `position` is what the caller's would have been."""
+
+    def __init__(self, position: int, limit: int) -> None:
+        super().__init__(
+            f"the model is busy: {limit} requests are already waiting",
+            hint="ask again in a minute, or raise the engine's queue_limit",
+        )
+        self.position = position
+        self.limit = limit
