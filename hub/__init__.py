@@ -1,0 +1,1 @@
+"""The hub: makes lessons with people and models, and publishes them as signed channels."""

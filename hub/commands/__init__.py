@@ -1,0 +1,1 @@
+"""The commands of `chaski-hub`, one file per noun; `hub.cli` gathers them."""

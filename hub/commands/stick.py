@@ -1,0 +1,67 @@
+"""export-usb, collect: what goes to villages in a pocket, and what comes back."""
+
+import time
+from pathlib import Path
+
+import click
+
+from hub import stick
+from hub.commands.console import json_option, out, pass_office, print_json, say, size, table
+from hub.intake import Intake
+from hub.office import Office
+
+DEFAULT_BASES = 5
+
+folder_argument = click.argument("folder", type=click.Path(path_type=Path))
+
+
+@click.command("export-usb")
+@folder_argument
+@click.option(
+    "--versions", type=click.IntRange(0, 1000), default=DEFAULT_BASES, show_default=True,
+    help="Deltas from so many older versions; the whole bundle is always there.",
+)  # fmt: skip
+@click.option("--objects", is_flag=True, help="Add every object, for repair without the hub.")
+@json_option
+@pass_office
+def export_usb(office: Office, folder: Path, versions: int, objects: bool, as_json: bool) -> None:
+    """Put what is published on the stick mounted at FOLDER."""
+    channel = office.config.channel.id
+    older = office.library.versions(channel)[: versions + 1]
+    numbers = {v.root: v.version for v in older}
+    filled = stick.fill(folder, office.shelf, channel, numbers, objects=objects)
+    if as_json:
+        print_json(
+            {
+                "folder": str(filled.folder), "channel": filled.channel,
+                "version": filled.version, "root": filled.root, "objects": filled.objects,
+                "bytes": filled.size,
+                "bundles": [{"base": o.base, "size": o.size} for o in filled.offers],
+            }
+        )  # fmt: skip
+        return
+    say(f"{filled.folder}: {filled.channel} version {filled.version}, {size(filled.size)}")
+    shown = table("Bundles", "from", ">bytes")
+    for offer in filled.offers:
+        base = f"version {numbers.get(offer.base, '?')}" if offer.base else "nothing"
+        shown.add_row(base, size(offer.size))
+    out.print(shown)
+    say("everything is written; the stick can be pulled out")
+
+
+@click.command()
+@folder_argument
+@click.option("--keep", is_flag=True, help="Leave the blocks on the stick.")
+@json_option
+@pass_office
+def collect(office: Office, folder: Path, keep: bool, as_json: bool) -> None:
+    """Take home the metrics and events that nodes left on the stick at FOLDER."""
+    intake = Intake(office.blocks, office.library, time.time)
+    done = stick.collect(folder, intake, keep=keep)
+    if as_json:
+        print_json(done)
+        return
+    say(
+        f"{done.stored} blocks stored ({size(done.size)}), {done.known} were known, "
+        f"{done.damaged} damaged, {done.refused} refused"
+    )

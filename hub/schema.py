@@ -1,0 +1,87 @@
+"""The tables of the editorial half of `hub.db`, as migrations that only ever grow.
+
+* Times are unix seconds. Structs are kept as the JSON they travel in.
+* A lesson revision, a decision and a version are written once and never changed.
+"""
+
+from sqlite_utils import Database, Migrations
+
+migrations = Migrations("hub")
+
+
+@migrations()
+def m001_editorial(db: Database) -> None:
+    """Briefs, candidates, decisions, lessons, the channel, versions, missed searches."""
+    for statement in (
+        """CREATE TABLE briefs (
+            id INTEGER PRIMARY KEY,
+            digest TEXT NOT NULL,
+            brief BLOB NOT NULL,
+            asked INTEGER NOT NULL,
+            at REAL NOT NULL
+        )""",
+        "CREATE INDEX briefs_digest ON briefs (digest)",
+        """CREATE TABLE candidates (
+            id INTEGER PRIMARY KEY,
+            origin TEXT NOT NULL CHECK (origin IN ('generated', 'import', 'edit')),
+            state TEXT NOT NULL CHECK (state IN ('waiting', 'approved', 'rejected', 'stopped')),
+            lesson_id TEXT NOT NULL,
+            language TEXT NOT NULL,
+            lesson BLOB NOT NULL,
+            brief INTEGER REFERENCES briefs (id),
+            score REAL,
+            factors BLOB NOT NULL,
+            gates BLOB NOT NULL,
+            at REAL NOT NULL
+        )""",
+        "CREATE INDEX candidates_state ON candidates (state, score)",
+        "CREATE INDEX candidates_lesson ON candidates (lesson_id, language, state)",
+        "CREATE INDEX candidates_brief ON candidates (brief)",
+        """CREATE TABLE decisions (
+            candidate INTEGER NOT NULL REFERENCES candidates (id),
+            verdict TEXT NOT NULL CHECK (verdict IN ('approve', 'reject')),
+            person TEXT NOT NULL,
+            reason TEXT NOT NULL,
+            at REAL NOT NULL,
+            PRIMARY KEY (candidate, person, verdict)
+        )""",
+        """CREATE TABLE lessons (
+            id TEXT NOT NULL,
+            language TEXT NOT NULL,
+            revision INTEGER NOT NULL,
+            lesson BLOB NOT NULL,
+            candidate INTEGER NOT NULL REFERENCES candidates (id),
+            at REAL NOT NULL,
+            PRIMARY KEY (id, language, revision)
+        )""",
+        """CREATE VIEW current_lessons AS
+            SELECT id, language, max(revision) AS revision, lesson, candidate, at
+            FROM lessons GROUP BY id, language""",
+        "CREATE TABLE channels (id TEXT PRIMARY KEY, channel BLOB NOT NULL, at REAL NOT NULL)",
+        """CREATE TABLE versions (
+            channel TEXT NOT NULL,
+            version INTEGER NOT NULL,
+            root TEXT NOT NULL,
+            lessons INTEGER NOT NULL,
+            size INTEGER NOT NULL,
+            at REAL NOT NULL,
+            PRIMARY KEY (channel, version)
+        )""",
+        """CREATE TABLE missed_searches (
+            query TEXT NOT NULL,
+            language TEXT NOT NULL,
+            node TEXT NOT NULL,
+            times INTEGER NOT NULL,
+            first REAL NOT NULL,
+            last REAL NOT NULL,
+            brief INTEGER REFERENCES briefs (id),
+            PRIMARY KEY (query, language, node)
+        )""",
+        """CREATE TABLE vectors (
+            digest TEXT NOT NULL,
+            encoder TEXT NOT NULL,
+            vector BLOB NOT NULL,
+            PRIMARY KEY (digest, encoder)
+        )""",
+    ):
+        db.execute(statement)

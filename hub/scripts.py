@@ -1,0 +1,155 @@
+"""Scripts: edit scripts by (old digest, new digest), told once and kept in `scripts.db`.
+
+* Comparing two texts is the dear part of a bundle. However many versions nodes come from and
+  however many nodes there are, each change of an object is compared once: work and rows grow
+  with the changes, never with the fleet.
+* Only scripts are kept, uncompressed; where there was none, the next bundle asks again, at
+  most for the seconds that one bundle may spend on comparing.
+* It is a cache: at most `max_bytes`, the longest unused go first. A damaged row is told anew,
+  a damaged database is thrown away, a full disk or a busy one keeps nothing.
+* A connection lives as long as one bundle is written; any process may write one.
+"""
+
+import contextlib
+import hashlib
+import sqlite3
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from sqlite_utils import Database, Migrations
+
+from sync.codec.script import Differ, LineDiffer, Script, script_from_bytes, script_to_bytes
+from sync.errors import ContentError
+from sync.files import make_folder
+
+MAX_BYTES = 256 * 1024 * 1024
+BUSY_SECONDS = 2.0
+_CHECK_BYTES = 4
+
+migrations = Migrations("scripts")
+
+
+@migrations()
+def m001_scripts(db: Database) -> None:
+    """One row a pair; `used` counts bundles, so the least is the longest unused."""
+    db.execute(
+        "CREATE TABLE scripts (pair BLOB PRIMARY KEY, script BLOB NOT NULL, used INTEGER NOT NULL)"
+        " WITHOUT ROWID"
+    )
+
+
+class Scripts:
+    """The kept scripts at `path`; `new_differ` makes who tells those that are missing."""
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        max_bytes: int = MAX_BYTES,
+        new_differ: Callable[[], Differ] = LineDiffer,
+        busy_seconds: float = BUSY_SECONDS,
+    ) -> None:
+        self._path = path
+        self._max_bytes = max_bytes
+        self._new_differ = new_differ
+        self._busy_seconds = busy_seconds
+
+    @contextlib.contextmanager
+    def differ(self) -> Iterator[Differ]:
+        """Who tells the scripts of one bundle. What was told is kept at the end."""
+        db = self._open()
+        kept = _Kept(db, self._new_differ()) if db else None
+        try:
+            yield kept or self._new_differ()
+            if kept:
+                kept.write(self._max_bytes)
+        finally:
+            if db:
+                db.close()
+
+    def count(self) -> int:
+        """How many scripts are kept."""
+        db = self._open()
+        if db is None:
+            return 0
+        with contextlib.closing(db):
+            return int(db.execute("SELECT count(*) FROM scripts").fetchone()[0])
+
+    def _open(self) -> Database | None:
+        """The database; begun anew when it is damaged, None when it cannot be had."""
+        for _ in range(2):
+            try:
+                make_folder(self._path.parent)
+                db = Database(sqlite3.connect(self._path, timeout=self._busy_seconds))
+                migrations.apply(db)
+            except sqlite3.OperationalError:
+                return None
+            except sqlite3.DatabaseError:
+                self._path.unlink(missing_ok=True)
+            else:
+                return db
+        return None
+
+
+class _Kept:
+    """A differ that looks into the database first."""
+
+    def __init__(self, db: Database, told: Differ) -> None:
+        self._db = db
+        self._told = told
+        self._found: set[bytes] = set()
+        self._fresh: dict[bytes, bytes] = {}
+
+    def __call__(self, old: bytes, new: bytes) -> Script | None:
+        """See `Differ`."""
+        pair = hashlib.sha256(old).digest() + hashlib.sha256(new).digest()
+        kept = self._fresh.get(pair) or self._row(pair)
+        if kept is not None:
+            with contextlib.suppress(ContentError):
+                found = _unsealed(kept, len(old), len(new))
+                self._found.add(pair)
+                return found
+        script = self._told(old, new)
+        if script is not None:
+            self._fresh[pair] = _sealed(script)
+        return script
+
+    def write(self, max_bytes: int) -> None:
+        """Keeps what was told, forgets the longest unused beyond `max_bytes`."""
+        with contextlib.suppress(sqlite3.OperationalError), self._db.conn:
+            [[last]] = self._db.execute("SELECT coalesce(max(used), 0) FROM scripts").fetchall()
+            self._db.conn.executemany(
+                "UPDATE scripts SET used = ? WHERE pair = ?",
+                [(last + 1, pair) for pair in self._found - self._fresh.keys()],
+            )
+            self._db.conn.executemany(
+                "INSERT OR REPLACE INTO scripts (pair, script, used) VALUES (?, ?, ?)",
+                [(pair, script, last + 1) for pair, script in self._fresh.items()],
+            )
+            self._db.conn.execute(
+                """DELETE FROM scripts WHERE pair IN (
+                    SELECT pair FROM (
+                        SELECT pair, sum(length(script)) OVER (ORDER BY used DESC, pair) AS upto
+                        FROM scripts
+                    ) WHERE upto > ?
+                )""",
+                (max_bytes,),
+            )
+
+    def _row(self, pair: bytes) -> bytes | None:
+        row = self._db.execute("SELECT script FROM scripts WHERE pair = ?", (pair,)).fetchone()
+        return bytes(row[0]) if row else None
+
+
+def _sealed(script: Script) -> bytes:
+    data = script_to_bytes(script)
+    return zlib.crc32(data).to_bytes(_CHECK_BYTES, "little") + data
+
+
+def _unsealed(kept: bytes, old_size: int, new_size: int) -> Script:
+    """Raises ContentError when the row is damaged."""
+    data = kept[_CHECK_BYTES:]
+    if zlib.crc32(data).to_bytes(_CHECK_BYTES, "little") != kept[:_CHECK_BYTES]:
+        raise ContentError("kept script: damaged")
+    return script_from_bytes(data, old_size, new_size)

@@ -1,0 +1,1 @@
+"""The studio: where people review, approve, publish, and see how the villages are."""

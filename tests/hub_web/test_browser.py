@@ -1,0 +1,64 @@
+"""The studio in Chromium, with scripts off: nothing overflows, nothing comes from elsewhere."""
+
+import shutil
+
+import pytest
+from playwright.async_api import Page, Request, async_playwright
+
+from tests.hub_web.reports import samples
+from tests.hub_web.world import Client, World
+
+PAGES = (
+    "revision", "revision/2", "lecciones", "lecciones/sumar/es", "versiones", "nodos", "nada",
+)  # fmt: skip
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+WIDE = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+
+
+async def walk(page: Page, url: str) -> dict[str, int]:
+    """Opens every page; by how many pixels each is too wide."""
+    excess = {}
+    for path in PAGES:
+        await page.goto(f"{url}/studio/{path}")
+        excess[path] = await page.evaluate(WIDE)
+        assert await page.locator("h1").is_visible()
+    return excess
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [360, 1280])
+async def test_every_page_fits_the_screen_and_loads_only_from_the_hub(
+    world: World, client: Client, width: int
+) -> None:
+    world.draft(
+        body=("Una palabra: " + "a" * 300, "| a | b |\n|---|---|\n| " + "x" * 200 + " | 2 |")
+    )
+    world.draft(topic="salud")
+    world.publish()
+    await client.post("/v1/samples", data=samples(0, node="n" * 64))
+    url, asked, told = str(client.make_url("/")).rstrip("/"), list[str](), list[str]()
+
+    def note(request: Request) -> None:
+        asked.append(request.url)
+
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
+            executable_path=shutil.which("chromium"), args=FLAGS
+        )
+        context = await browser.new_context(
+            viewport={"width": width, "height": 740}, java_script_enabled=False, locale="es-PE"
+        )
+        page = await context.new_page()
+        page.on("request", note)
+        page.on("console", lambda message: told.append(message.text))
+        await page.goto(f"{url}/studio/revision")
+        await page.fill("[name=name]", "rosa")
+        await page.fill("[name=password]", world.passwords["rosa"])
+        async with page.expect_navigation():
+            await page.keyboard.press("Enter")
+        assert page.url == f"{url}/studio/revision"
+        excess = await walk(page, url)
+        await browser.close()
+    assert excess == dict.fromkeys(PAGES, 0)
+    assert [u for u in asked if not u.startswith(url)] == []
+    assert [t for t in told if "404" not in t] == []
