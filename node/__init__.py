@@ -1,0 +1,1 @@
+"""The village node: receives, serves, answers, reports."""

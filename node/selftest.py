@@ -1,0 +1,107 @@
+"""Selftest: can this node do its work? One check after the other, each in one line.
+
+A check that fails does not stop the next; the first failure's exit code is the program's.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from models import prompts
+from models.errors import ModelError
+from node.app import MEGABYTE, open_engine
+from node.config import NodeConfig
+from node.folder import DataFolder
+from node.road import root_keys
+from sync.errors import ChaskiError, ContentError
+from sync.files import reserve
+from sync.trust import Floors, TrustedState
+
+PASSAGE = "La papa es un tallo que crece bajo la tierra y guarda alimento."
+QUESTION = "¿Qué es la papa?"
+TOKENS = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line: what was looked at, what was seen, 0 or the exit code."""
+
+    name: str
+    detail: str
+    code: int = 0
+
+
+def selftest(config: NodeConfig) -> Iterator[Check]:
+    """Every check, as it is done. Raises SettingsError when there is no data folder."""
+    folder = DataFolder(Path(config.node.data))
+    checks: tuple[tuple[str, Callable[[], str]], ...] = (
+        ("settings", lambda: f"node {config.node.id}, data in {folder.path}"),
+        ("disk", lambda: _disk(folder, config)),
+        ("database", lambda: _database(folder)),
+        ("objects", lambda: _objects(folder)),
+        ("keys", lambda: _keys(folder, config)),
+        ("model", lambda: _model(config)),
+    )
+    for name, check in checks:
+        try:
+            yield Check(name, check())
+        except (ChaskiError, ModelError) as error:
+            hint = f" ({error.hint})" if error.hint else ""
+            yield Check(name, f"{error}{hint}", error.exit_code)
+
+
+def _disk(folder: DataFolder, config: NodeConfig) -> str:
+    reserve(folder.path, 0, config.node.keep_free_megabytes * MEGABYTE)
+    return f"{folder.free_bytes() / 1e6:,.0f} MB free"
+
+
+def _database(folder: DataFolder) -> str:
+    with closing(folder.store()) as store:
+        store.check()
+        installed = store.installed()
+        if installed is None:
+            return "whole, no version installed yet"
+        return f"whole, version {installed.version} with {store.lessons()} lessons"
+
+
+def _objects(folder: DataFolder) -> str:
+    with closing(folder.store()) as store:
+        manifest = store.manifest()
+    if manifest is None:
+        return "none yet"
+    broken = [entry.path for entry in folder.blobs().damaged(manifest)]
+    if broken:
+        raise ContentError(
+            f"{len(broken)} damaged: {', '.join(broken[:3])}", hint="the next sync mends them"
+        )
+    return f"{len(manifest.entries)} whole"
+
+
+def _keys(folder: DataFolder, config: NodeConfig) -> str:
+    with closing(folder.store()) as store:
+        trust = store.trust()
+    root = root_keys(config.sync, trusted=trust is not None or not config.linked)
+    if root is not None:
+        state = TrustedState(root, Floors())
+    elif trust:
+        state = TrustedState(trust.metadata, trust.floors)
+    else:
+        return "none: this node knows no hub yet"
+    hub = config.sync.hub or config.kafka.bootstrap or "no hub"
+    return f"root version {state.root_version} of {hub}"
+
+
+def _model(config: NodeConfig) -> str:
+    if not config.tutor.enabled:
+        return "the tutor is switched off"
+    from models.engine import Sampling
+
+    with open_engine(config) as engine:
+        began = time.monotonic()
+        written = engine.generate(prompts.answer(PASSAGE, QUESTION), Sampling(max_tokens=TOKENS))
+        seconds = time.monotonic() - began
+        if not written.tokens:
+            raise ModelError(f"model {engine.name} wrote nothing", hint="restore its folder")
+        return f"{engine.name} {engine.version} wrote {written.tokens} tokens in {seconds:.1f} s"

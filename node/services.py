@@ -1,0 +1,43 @@
+"""Services: what the portal may use of the node. Built once, in `app.py`.
+
+* The portal knows no concrete file, socket or thread; everything comes through here.
+* `engine` is None when no model is on board or the tutor is switched off.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from node.config import NodeConfig
+from node.sticks import Sticks
+from node.store.lessons import Library
+from node.store.search import Search
+from node.store.store import Store
+from node.telemetry.clock import Clock
+from node.telemetry.metrics import Metrics
+from node.tutor import Tutor
+from node.updater import Updater
+from sync.events import EventKind
+
+if TYPE_CHECKING:  # a node without the tutor does not load the model runtime
+    from models.engine import Engine
+
+RecordEvent = Callable[[EventKind, dict[str, str]], None]
+"""Keeps one event for the hub: its kind and short texts, never who. Never raises."""
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Everything a page may need."""
+
+    settings: NodeConfig
+    store: Store
+    library: Library
+    search: Search
+    tutor: Tutor
+    engine: "Engine | None"
+    updater: Updater
+    sticks: Sticks
+    metrics: Metrics
+    clock: Clock
+    record_event: RecordEvent

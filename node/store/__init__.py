@@ -1,0 +1,1 @@
+"""What the node holds: one database, one folder of objects, and the ways to read them."""

@@ -1,0 +1,49 @@
+"""Blobs: the objects of the node, and what keeps their folder whole and small.
+
+* Content-addressed and hashed on every read, as `sync.files.ObjectStore` does it.
+* An update only adds. What no kept version needs is collected after the flip, never before.
+"""
+
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+from sync.canonical import Digest
+from sync.errors import ContentError
+from sync.files import ObjectStore, sweep
+from sync.manifest import Entry, Manifest
+
+
+class Blobs(ObjectStore):
+    """The object folder of one node; its owner holds the lock on the data folder."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self._root = folder
+
+    def missing(self, manifest: Manifest) -> Iterator[Entry]:
+        """Entries whose file is not there or has another size. Reads no contents."""
+        for entry in _once(manifest):
+            path = self.path(entry.hash)
+            if not path.is_file() or path.stat().st_size != entry.size:
+                yield entry
+
+    def damaged(self, manifest: Manifest) -> Iterator[Entry]:
+        """Entries whose object is missing or does not hash to its name. Reads everything."""
+        for entry in _once(manifest):
+            try:
+                self.get(entry.hash)
+            except ContentError:
+                yield entry
+
+    def collect(self, kept: Collection[Digest]) -> int:
+        """Removes every other object and what killed writers left; returns how many objects."""
+        sweep(self._root)
+        gone = [name for name in self.digests() if name not in kept]
+        for name in gone:
+            self.remove(name)
+        return len(gone)
+
+
+def _once(manifest: Manifest) -> Iterator[Entry]:
+    """One entry for each distinct object."""
+    return iter({entry.hash: entry for entry in manifest.entries}.values())

@@ -1,0 +1,145 @@
+"""The node's database: its tables, and how connections to it are made.
+
+* `node.db` is SQLite in WAL mode. One connection writes; readers are read-only.
+* The writer syncs to the disk at every commit (`synchronous=FULL`): what is reported as
+  done survives the power cut.
+* The schema moves forward by migrations only; a released one never changes.
+* A database made by a newer program is refused, not guessed at.
+"""
+
+import sqlite3
+from pathlib import Path
+from typing import get_args
+
+from sqlite_utils import Database
+from sqlite_utils.migrations import Migrations
+
+from sync.database import plain
+from sync.errors import ContentError
+from sync.lesson import Language
+
+BUSY_SECONDS = 10.0
+LANGUAGES: tuple[Language, ...] = get_args(Language)
+
+migrations = Migrations("node")
+
+
+@migrations()
+def m001_first(db: Database) -> None:
+    """Trust, versions, lessons, passages with one full-text index a language, syncs."""
+    for statement in _FIRST:
+        db.conn.execute(statement)
+
+
+@migrations()
+def m002_held(db: Database) -> None:
+    """The version that was rolled back from, which a sync does not install again."""
+    db.conn.execute(
+        "CREATE TABLE held (id INTEGER PRIMARY KEY CHECK (id = 1),"
+        " version INTEGER NOT NULL, root TEXT NOT NULL)"
+    )
+
+
+@migrations()
+def m003_place(db: Database) -> None:
+    """How far the road's announcements were read, moved with what came of them."""
+    db.conn.execute("CREATE TABLE place (id INTEGER PRIMARY KEY CHECK (id = 1), place BLOB)")
+
+
+_FIRST = (
+    # What the judge of signatures must remember: the root keys and the version floors.
+    # `anchor` is the digest of the root file that the operator gave; another one starts anew.
+    """CREATE TABLE trust (
+        id INTEGER PRIMARY KEY CHECK (id = 1),
+        anchor TEXT NOT NULL, metadata BLOB NOT NULL, floors TEXT NOT NULL)""",
+    # Every version that was ever current; the manifest of old ones is dropped.
+    """CREATE TABLE versions (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        channel TEXT NOT NULL, version INTEGER NOT NULL, root TEXT NOT NULL,
+        applied_at REAL NOT NULL, manifest BLOB)""",
+    """CREATE TABLE current (
+        id INTEGER PRIMARY KEY CHECK (id = 1),
+        version_id INTEGER NOT NULL REFERENCES versions(id),
+        channel_hash TEXT NOT NULL)""",
+    """CREATE TABLE lessons (
+        key INTEGER PRIMARY KEY,
+        id TEXT NOT NULL, language TEXT NOT NULL,
+        title TEXT NOT NULL, summary TEXT NOT NULL, topic TEXT NOT NULL, grade TEXT NOT NULL,
+        priority INTEGER NOT NULL, hash TEXT NOT NULL,
+        UNIQUE (id, language))""",
+    "CREATE INDEX lessons_topic ON lessons (topic, priority, title)",
+    """CREATE TABLE passages (
+        key INTEGER PRIMARY KEY,
+        lesson INTEGER NOT NULL REFERENCES lessons(key) ON DELETE CASCADE,
+        place TEXT NOT NULL, block INTEGER NOT NULL, text TEXT NOT NULL)""",
+    "CREATE INDEX passages_lesson ON passages (lesson)",
+    # The outcomes of the last syncs.
+    """CREATE TABLE syncs (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        at REAL NOT NULL, kind TEXT NOT NULL, outcome TEXT NOT NULL)""",
+    # The words are folded and stemmed by `words.py` before they get here, one language a
+    # table, so that rarity is counted within a language.
+    *(
+        f"CREATE VIRTUAL TABLE stems_{language} USING fts5(title, keywords, topic, heading, body, "
+        "tokenize = 'unicode61 remove_diacritics 2')"
+        for language in LANGUAGES
+    ),
+    *(
+        f"CREATE VIRTUAL TABLE vocabulary_{language} USING fts5vocab(stems_{language}, 'row')"
+        for language in LANGUAGES
+    ),
+)
+
+
+def open_writer(path: Path) -> sqlite3.Connection:
+    """The one connection that writes, migrated to the newest schema.
+
+    Raises ContentError when `path` is no database of ours, or of a newer program.
+    """
+    try:
+        db = sqlite3.connect(
+            path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+        )
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = FULL")
+        db.execute("PRAGMA foreign_keys = ON")
+        _migrate(db, path)
+    except sqlite3.DatabaseError as error:
+        raise damaged(path, error) from error
+    return db
+
+
+def open_reader(path: Path) -> sqlite3.Connection:
+    """A connection that cannot write. Raises ContentError as `open_writer`."""
+    try:
+        db = sqlite3.connect(
+            path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+        )
+        db.execute("PRAGMA query_only = ON")
+    except sqlite3.DatabaseError as error:
+        raise damaged(path, error) from error
+    return db
+
+
+def damaged(path: Path, error: sqlite3.DatabaseError) -> Exception:
+    """What to raise for `error`: a full disk and a lock are no damage, bad SQL is a defect."""
+    if said := plain(path, error):
+        return said
+    if isinstance(error, sqlite3.OperationalError):
+        return error
+    return ContentError(
+        f"database {path}: {error}",
+        hint="move the data folder away and sync again; lessons come back from the hub",
+    )
+
+
+def _migrate(db: sqlite3.Connection, path: Path) -> None:
+    wrapped = Database(db)
+    known = {migration.name for migration in migrations.pending(Database(memory=True))}
+    newer = {migration.name for migration in migrations.applied(wrapped)} - known
+    if newer:
+        raise ContentError(
+            f"database {path} was made by a newer program ({', '.join(sorted(newer))})",
+            hint="install the newer chaski-node again",
+        )
+    migrations.apply(wrapped)

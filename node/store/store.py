@@ -1,0 +1,327 @@
+"""Store: what is installed, and the one transaction that changes it.
+
+* `install` replaces lessons, index, manifest, root, floors and history in one transaction:
+  at any moment a reader, and whoever comes after a power cut, sees the old version or the
+  new one, never a mixture.
+* The objects must be on the disk before; a lesson that cannot be read stops the install.
+* Only lessons whose object changed are indexed again.
+* One connection writes, behind a lock; each thread reads with its own.
+"""
+
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from node.store import history as past
+from node.store import schema
+from node.store.index import VERSION, made_by, replace_lessons
+from sync import lesson as lessons
+from sync import manifest as manifests
+from sync.canonical import Digest, decode, encode
+from sync.errors import ContentError
+from sync.lesson import CHANNEL_PATH
+from sync.manifest import Manifest
+from sync.trust import Floors
+
+KEEP_SYNCS = 200
+QUIET = "current"
+"""The kind of outcome of which only the last in a row is worth keeping."""
+MAX_FLOORS_BYTES = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """The version that pages show."""
+
+    channel: str
+    version: int
+    root: Digest
+    applied_at: float
+    """Unix seconds by the node's clock."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """What the judge of signatures must remember."""
+
+    anchor: Digest
+    """Digest of the root file that the operator gave; where trust began."""
+    metadata: bytes
+    """The newest root keys that follow from it."""
+    floors: Floors
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A channel version ready to be installed."""
+
+    channel: str
+    version: int
+    manifest: Manifest
+    trust: Trust
+    place: bytes | None = None
+    """Where the road stands that led here; None: it has no place, or another was taken."""
+
+
+def no_step(name: str) -> None:
+    """The default of every `step` parameter."""
+
+
+class Store:
+    """The database of one node. Close it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._writer = schema.open_writer(path)
+        self._lock = threading.Lock()
+        self._local = threading.local()
+        self._readers: list[sqlite3.Connection] = []
+
+    def close(self) -> None:
+        """Closes every connection, also those of other threads."""
+        with self._lock:
+            for connection in (*self._readers, self._writer):
+                connection.close()
+            self._readers.clear()
+
+    def reader(self) -> sqlite3.Connection:
+        """This thread's read-only connection."""
+        held: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if held is None:
+            held = self._local.connection = schema.open_reader(self._path)
+            with self._lock:
+                self._readers.append(held)
+        return held
+
+    @contextmanager
+    def snapshot(self) -> Iterator[sqlite3.Connection]:
+        """This thread's connection, seeing one and the same version throughout."""
+        db = self.reader()
+        db.execute("BEGIN")
+        try:
+            yield db
+        finally:
+            db.execute("COMMIT")
+
+    def installed(self) -> Installed | None:
+        """What pages show now; None before the first sync."""
+        row = (
+            self.reader()
+            .execute(
+                "SELECT channel, version, root, applied_at FROM current"
+                " JOIN versions ON versions.id = version_id"
+            )
+            .fetchone()
+        )
+        return Installed(*row) if row else None
+
+    def lessons(self) -> int:
+        """How many lessons are installed, each once whatever its languages."""
+        counted = self.reader().execute("SELECT count(DISTINCT id) FROM lessons")
+        return int(counted.fetchone()[0])
+
+    def manifest(self) -> Manifest | None:
+        """The manifest of the installed version."""
+        row = (
+            self.reader()
+            .execute("SELECT manifest FROM current JOIN versions ON versions.id = version_id")
+            .fetchone()
+        )
+        return manifests.from_bytes(row[0]) if row else None
+
+    def kept(self) -> set[Digest]:
+        """Objects of the installed version and of the one before it."""
+        rows = self.reader().execute("SELECT manifest FROM versions WHERE manifest IS NOT NULL")
+        return {entry.hash for row in rows for entry in manifests.from_bytes(row[0]).entries}
+
+    def trust(self) -> Trust | None:
+        """What the judge of signatures must remember; None before the first judgement."""
+        row = self.reader().execute("SELECT anchor, metadata, floors FROM trust").fetchone()
+        return Trust(row[0], bytes(row[1]), _floors(row[2])) if row else None
+
+    def advance(self, trust: Trust, place: bytes | None = None) -> None:
+        """Remembers what the judge has accepted, without a new version, and the road's place."""
+        with self._transaction() as db:
+            _advance(db, trust)
+            _move(db, place)
+
+    def place(self) -> bytes | None:
+        """Where the road stood that led to what is installed or accepted; None: nowhere yet."""
+        row = self.reader().execute("SELECT place FROM place").fetchone()
+        return bytes(row[0]) if row else None
+
+    def install(
+        self,
+        release: Release,
+        read: Callable[[Digest], bytes],
+        at: float,
+        step: Callable[[str], None] = no_step,
+    ) -> None:
+        """Makes `release` the installed version, all of it or nothing.
+
+        `read` gives an object's bytes; `step` is called before each part. Raises
+        ContentError for an unreadable lesson, SpaceError for a full disk.
+        """
+        channel = next((e for e in release.manifest.entries if e.path == CHANNEL_PATH), None)
+        if channel is None:
+            raise ContentError(f"channel {release.channel} {release.version}: no {CHANNEL_PATH}")
+        lessons.channel_from_bytes(read(channel.hash))
+        with self._transaction() as db:
+            step("lessons")
+            replace_lessons(db, release.manifest, read, step)
+            step("version")
+            _add_version(db, release.channel, release.version, release.manifest, channel.hash, at)
+            past.release(db)
+            step("floors")
+            _advance(db, release.trust)
+            _move(db, release.place)
+            step("commit")
+        step("committed")
+
+    def history(self, most: int = 50) -> list[past.Shown]:
+        """What was shown here, newest first."""
+        return past.history(self.reader(), most)
+
+    def before(self) -> past.Before | None:
+        """The version that `turn_back` would show; whole on the disk unless damaged."""
+        return past.before(self.reader())
+
+    def held(self) -> past.Held | None:
+        """The version that a sync does not install."""
+        return past.held(self.reader())
+
+    def turn_back(
+        self,
+        read: Callable[[Digest], bytes],
+        at: float,
+        *,
+        forward: bool = False,
+        step: Callable[[str], None] = no_step,
+    ) -> None:
+        """Shows the version before the installed one again, which is held back from now on;
+        `forward`: shows that one again instead, and holds nothing back.
+
+        One transaction; safe beside a node that serves. Floors stay. Raises ChaskiError:
+        there is no such version. ContentError: its objects are damaged. SpaceError.
+        """
+        with self._transaction() as db:
+            old, held = past.before(db), past.held(db)
+            now = db.execute(
+                "SELECT version, root FROM current JOIN versions ON versions.id = version_id"
+            ).fetchone()
+            if old is None or now is None:
+                raise past.nothing_before(forward=forward)
+            if forward != (held is not None and old.manifest.root == held.root):
+                raise past.nothing_before(forward=forward)
+            about = next(e for e in old.manifest.entries if e.path == CHANNEL_PATH)
+            for entry in old.manifest.entries:
+                read(entry.hash)
+            step("lessons")
+            replace_lessons(db, old.manifest, read, step)
+            step("version")
+            _add_version(db, old.channel, old.version, old.manifest, about.hash, at)
+            step("held")
+            if forward:
+                past.release(db)
+            else:
+                past.hold(db, now[0], now[1])
+            step("commit")
+
+    def reindex(self, read: Callable[[Digest], bytes]) -> bool:
+        """Writes the index anew when another version of the program wrote it; did it?
+
+        Raises ContentError for a damaged object, SpaceError; then the old index stays.
+        """
+        held = self.manifest()
+        if held is None or made_by(self.reader()) == VERSION:
+            return False
+        with self._transaction() as db:
+            replace_lessons(db, held, read, no_step)
+        return True
+
+    def record_sync(self, at: float, kind: str, outcome: bytes) -> None:
+        """Keeps one sync's outcome: the newest `KEEP_SYNCS`, and of a row of quiet ones the
+        last."""
+        with self._transaction() as db:
+            last = db.execute("SELECT id, kind FROM syncs ORDER BY id DESC").fetchone()
+            if last and last[1] == kind == QUIET:
+                db.execute("DELETE FROM syncs WHERE id = ?", (last[0],))
+            added = db.execute(
+                "INSERT INTO syncs (at, kind, outcome) VALUES (?, ?, ?)",
+                (at, kind, outcome.decode()),
+            )
+            db.execute("DELETE FROM syncs WHERE id <= ? - ?", (added.lastrowid, KEEP_SYNCS))
+
+    def last_sync(self, kind: str | None = None) -> bytes | None:
+        """The outcome kept last, of this kind if one is given."""
+        row = (
+            self.reader()
+            .execute(
+                "SELECT outcome FROM syncs WHERE ?1 IS NULL OR kind = ?1 ORDER BY id DESC", (kind,)
+            )
+            .fetchone()
+        )
+        return row[0].encode() if row else None
+
+    def check(self) -> None:
+        """Raises ContentError when SQLite finds the database damaged. Reads all of it."""
+        try:
+            found = [row[0] for row in self.reader().execute("PRAGMA integrity_check")]
+        except sqlite3.DatabaseError as error:
+            raise schema.damaged(self._path, error) from error
+        if found != ["ok"]:
+            raise schema.damaged(self._path, sqlite3.DatabaseError("; ".join(found[:3])))
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            try:
+                self._writer.execute("BEGIN IMMEDIATE")
+                yield self._writer
+                self._writer.execute("COMMIT")
+            except BaseException as error:
+                if self._writer.in_transaction:
+                    self._writer.execute("ROLLBACK")
+                if isinstance(error, sqlite3.Error):
+                    raise _plain(self._path, error) from error
+                raise
+
+
+def _plain(path: Path, error: sqlite3.Error) -> Exception:
+    return schema.damaged(path, error) if isinstance(error, sqlite3.DatabaseError) else error
+
+
+def _floors(text: str) -> Floors:
+    return decode(text.encode(), Floors, limit=MAX_FLOORS_BYTES, what="version floors")
+
+
+def _advance(db: sqlite3.Connection, trust: Trust) -> None:
+    db.execute(
+        "INSERT OR REPLACE INTO trust VALUES (1, ?, ?, ?)",
+        (trust.anchor, trust.metadata, encode(trust.floors).decode()),
+    )
+
+
+def _move(db: sqlite3.Connection, place: bytes | None) -> None:
+    if place is not None:
+        db.execute("INSERT OR REPLACE INTO place VALUES (1, ?)", (place,))
+
+
+def _add_version(
+    db: sqlite3.Connection, name: str, version: int, manifest: Manifest, channel: Digest, at: float
+) -> None:
+    """`channel` is the digest of the channel's description."""
+    before = db.execute("SELECT version_id FROM current").fetchone()
+    added = db.execute(
+        "INSERT INTO versions (channel, version, root, applied_at, manifest)"
+        " VALUES (?, ?, ?, ?, ?)",
+        (name, version, manifest.root, at, manifests.to_bytes(manifest)),
+    )
+    db.execute("INSERT OR REPLACE INTO current VALUES (1, ?, ?)", (added.lastrowid, channel))
+    db.execute(
+        "UPDATE versions SET manifest = NULL WHERE manifest IS NOT NULL AND id NOT IN (?, ?)",
+        (added.lastrowid, before[0] if before else added.lastrowid),
+    )

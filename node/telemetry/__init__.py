@@ -1,0 +1,1 @@
+"""What the node tells: metrics, samples and events, kept until a link takes them."""

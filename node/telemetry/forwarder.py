@@ -1,0 +1,74 @@
+"""Forwarder: the spool's blocks to the hub, when there is a link.
+
+* Events before samples, oldest first: a missed search is worth more than a minute of memory.
+* A block is deleted only when the hub said that it has it; "there already" counts as that.
+* A link that fails ends the round and nothing is lost. A block that the hub refuses is left
+  for later rounds, and dropped after a few, so that it cannot block the others.
+* A stick may be lost on the way. A node that has another road keeps what it copies onto one;
+  the hub takes each block once, by whichever road it comes first.
+"""
+
+import logging
+from dataclasses import dataclass
+
+from node.telemetry.spool import Sealed, Spool
+from node.worker import Worker
+from sync.errors import TransportError
+from sync.transport import RefusedError, Sink
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Forwarded:
+    """What one round came to."""
+
+    stored: int
+    known: int
+    """Blocks that the hub had already."""
+    refused: int
+    bytes_up: int
+    trouble: str = ""
+    """Why the round ended early; empty when it did not."""
+
+
+class Forwarder:
+    """Moves blocks from one spool to one sink."""
+
+    def __init__(self, spool: Spool, sink: Sink, worker: Worker, *, keep: bool = False) -> None:
+        """With `keep` blocks stay in the spool: `sink` is a copy on its way, not the hub."""
+        self._spool = spool
+        self._sink = sink
+        self._worker = worker
+        self._keep = keep
+
+    async def forward(self) -> Forwarded:
+        """One round over everything that is sealed."""
+        stored = known = refused = up = 0
+        try:
+            for seq in await self._worker.run(self._waiting):
+                block = await self._worker.run(self._spool.block, seq)
+                if block is None:
+                    continue
+                try:
+                    new = await self._send(block)
+                except RefusedError as error:
+                    log.warning("block %d: %s", seq, error)
+                    await self._worker.run(self._spool.refused, seq)
+                    refused += 1
+                    continue
+                up += len(block.data)
+                stored, known = stored + new, known + (not new)
+                if not self._keep:
+                    await self._worker.run(self._spool.done, seq)
+        except TransportError as error:
+            return Forwarded(stored, known, refused, up, str(error))
+        return Forwarded(stored, known, refused, up)
+
+    def _waiting(self) -> list[int]:
+        return [*self._spool.waiting("events"), *self._spool.waiting("samples")]
+
+    async def _send(self, block: Sealed) -> bool:
+        if block.kind == "events":
+            return await self._sink.events(block.data)
+        return await self._sink.samples(block.data)

@@ -1,0 +1,137 @@
+"""Tutor: a question is answered from the library first, and explained by the model second.
+
+* Retrieval first: the best passage is quoted before any machine text, or nothing is.
+* An off-library question is refused in words, with the nearest lessons; never guessed.
+* The model only ever sees the quoted passage and the question, and is only heard while it
+  stays with them (`grounding`). Without a model, or with a full queue, the quote stands alone.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from models import prompts
+from models.errors import Overloaded
+from node.grounding import Grounded, Judge
+from node.relevance import shares
+from node.store.lessons import LessonCard, Library
+from node.store.search import Hit, Search
+from sync.lesson import Language
+
+if TYPE_CHECKING:  # a node without the tutor does not load the model runtime
+    from models.engine import Sampling, Stream
+
+MAX_QUESTION_CHARS = 300
+CONSIDERED = 3
+"""Hits per language that are judged."""
+NEAREST = 3
+"""Other lessons shown beside an answer or a refusal."""
+
+AnswerKind = Literal["answer", "refusal", "lesson_only"]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the library says to a question.
+
+    `answer`: the quote answers it, and a machine-written explanation may follow.
+    `lesson_only`: the quote answers it, no machine text (the tutor is off or not on board).
+    `refusal`: nothing relevant; `quote` is None, `nearest` are the nearest lessons.
+    """
+
+    kind: AnswerKind
+    question: str
+    language: Language
+    quote: Hit | None
+    nearest: tuple[LessonCard, ...]
+
+
+class Explainer(Protocol):
+    """The part of `models.engine.Engine` that the tutor uses."""
+
+    context: int
+    """Tokens that prompt and answer may have together."""
+
+    def count(self, text: str) -> int:
+        """Tokens of `text`."""
+        ...
+
+    def submit(
+        self, prompt: str, sampling: "Sampling", deadline_s: float | None = None
+    ) -> "Stream":
+        """Starts writing. Raises Overloaded when too many are waiting."""
+        ...
+
+
+class Tutor:
+    """Answers questions. Safe from any thread."""
+
+    def __init__(
+        self,
+        search: Search,
+        library: Library,
+        engine: Explainer | None,
+        *,
+        max_tokens: int = 120,
+        deadline_s: float = 60.0,
+    ) -> None:
+        """`engine` is None when the tutor is off or no model is on board; the rest bounds one
+        explanation."""
+        self._search = search
+        self._library = library
+        self._engine = engine
+        self._max_tokens = max_tokens
+        self._deadline_s = deadline_s
+
+    @property
+    def available(self) -> bool:
+        """True when machine text can be written on this node at all."""
+        return self._engine is not None
+
+    def ask(self, question: str, language: Language) -> Answer:
+        """The library's answer; a long question is cut."""
+        question = " ".join(question[:MAX_QUESTION_CHARS].split())
+        quote = self._quote(question, language)
+        found = [hit.id for hit in self._search.find(question, language, NEAREST + 1)]
+        nearest = [id_ for id_ in found if quote is None or id_ != quote.id][:NEAREST]
+        cards = [card for id_ in nearest if (card := self._library.card(id_, language))]
+        kind: AnswerKind = "refusal"
+        if quote:
+            kind = "answer" if self._engine else "lesson_only"
+        return Answer(kind, question, language, quote, tuple(cards))
+
+    def explain(self, answer: Answer) -> Grounded | None:
+        """The machine-written explanation, streamed; None when there is none to be had.
+
+        None for an `answer` means that too many questions are waiting (say: busy). Raises
+        ModelError when the engine has stopped.
+        """
+        if answer.kind != "answer" or answer.quote is None or self._engine is None:
+            return None
+        from models.engine import Sampling  # here: only a node with a model loads the runtime
+
+        prompt = self._prompt(self._engine, answer.quote, answer.question)
+        sampling = Sampling(max_tokens=self._max_tokens, stop=("\n",))
+        try:
+            stream = self._engine.submit(prompt, sampling, self._deadline_s)
+        except Overloaded:
+            return None
+        quote = answer.quote
+        return Grounded(stream, Judge(answer.question, quote.passage, quote.language))
+
+    def _quote(self, question: str, language: Language) -> Hit | None:
+        for result in self._search.results(question, language, CONSIDERED):
+            for hit in result.hits:
+                if shares(result, hit).relevant:
+                    return hit
+        return None
+
+    def _prompt(self, engine: Explainer, quote: Hit, question: str) -> str:
+        """The prompt with as much of the passage as fits beside the answer to come."""
+        room = engine.context - self._max_tokens
+        words = quote.passage.split()
+        while True:
+            prompt = prompts.answer(" ".join(words), question, quote.language)
+            over = engine.count(prompt) - room
+            if over <= 0 or not words:
+                return prompt
+            words = words[: len(words) - max(1, over // 4)]
