@@ -8,18 +8,16 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import aclosing
+from collections.abc import Awaitable, Callable
 
-from sync.bundle.offer import Offer, offer_to_bytes
-from sync.canonical import Digest
-from sync.transport import Source, gathered
+from sync.transport import Source
+from sync.transport.counted import Counted
 
 BURST_S = 1.0
 """Seconds whose bytes may come at once after a pause."""
 
 
-class RateLimited:
+class RateLimited(Counted):
     """`source`, at most `bytes_per_second`. `clock` (seconds) and `sleep` are the outside world."""
 
     def __init__(
@@ -30,44 +28,11 @@ class RateLimited:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        self._source = source
+        super().__init__(source)
         self._rate = bytes_per_second
         self._clock = clock
         self._sleep = sleep
         self._paid_until = clock()
-
-    async def head(self, channel: str) -> bytes:
-        """See `Source`."""
-        return self._count(await self._source.head(channel))
-
-    async def root(self, number: int) -> bytes | None:
-        """See `Source`."""
-        found = await self._source.root(number)
-        return None if found is None else self._count(found)
-
-    async def offer(self, channel: str, base: Digest | None, target: Digest) -> Offer | None:
-        """See `Source`."""
-        found = await self._source.offer(channel, base, target)
-        if found is not None:
-            self._count(offer_to_bytes(found))
-        return found
-
-    async def object(self, name: Digest) -> bytes:
-        """See `Source`."""
-        await self._turn()
-        return self._count(await self._source.object(name))
-
-    async def chunk_range(self, bundle: Digest, start: int, stop: int) -> bytes:
-        """See `Source`."""
-        return await gathered(self.chunks(bundle, start, stop))
-
-    async def chunks(self, bundle: Digest, start: int, stop: int) -> AsyncGenerator[bytes, None]:
-        """See `Source`."""
-        await self._turn()
-        async with aclosing(self._source.chunks(bundle, start, stop)) as pieces:
-            async for piece in pieces:
-                yield self._count(piece)
-                await self._turn()
 
     def _count(self, data: bytes) -> bytes:
         """`data`, paid for with time."""
