@@ -114,6 +114,17 @@ class Shelf:
         """Puts one object on the shelf."""
         return self._objects.put(data)
 
+    def put_file(self, source: Path, limit: int) -> tuple[Digest, int]:
+        """Puts the file `source` on the shelf, never all of it in memory; its name and size.
+
+        Raises ContentError: unreadable, or more than `limit` bytes. SpaceError.
+        """
+        return self._objects.put_file(source, limit)
+
+    def has_object(self, name: Digest) -> bool:
+        """True when the object is on the shelf."""
+        return self._objects.has(name)
+
     def put_manifest(self, value: Manifest) -> None:
         """Puts a manifest on the shelf: from now on nodes may come from it."""
         atomic_write(self._manifest_path(value.root), manifests.to_bytes(value))

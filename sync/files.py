@@ -9,6 +9,7 @@
 
 import contextlib
 import errno
+import hashlib
 import os
 import secrets
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 """What the system says when it cannot take our bytes."""
 
 _TEMPORARY = ".tmp"
+COPY_BYTES = 1024 * 1024
 
 
 @contextlib.contextmanager
@@ -140,6 +142,43 @@ class ObjectStore:
                 return name
         atomic_write(path, data)
         return name
+
+    def put_file(self, source: Path, limit: int) -> tuple[Digest, int]:
+        """Stores the bytes of the file `source`, at most `limit`, a piece at a time; durable.
+
+        Returns its name and size. Raises ContentError: it cannot be read, or is larger.
+        SpaceError: the disk is full.
+        """
+        make_folder(self._folder)
+        temporary = self._folder / f".{secrets.token_hex(8)}{_TEMPORARY}"
+        try:
+            name, size = self._copy(source, temporary, limit)
+            path = self.path(name)
+            make_folder(path.parent)
+            with space_errors(str(path)):
+                temporary.replace(path)
+                fsync_dir(path.parent)
+        finally:
+            temporary.unlink(missing_ok=True)
+        return name, size
+
+    def _copy(self, source: Path, target: Path, limit: int) -> tuple[Digest, int]:
+        """Copies to `target`, durable; the digest and size of what was copied."""
+        hashed, size = hashlib.sha256(), 0
+        try:
+            opened = source.open("rb")
+        except OSError as error:
+            raise ContentError(f"{source} cannot be read: {error.strerror}") from error
+        with opened, space_errors(str(target)), target.open("xb") as file:
+            while piece := opened.read(COPY_BYTES):
+                size += len(piece)
+                if size > limit:
+                    raise ContentError(f"{source}: more than the {limit:,} bytes allowed")
+                hashed.update(piece)
+                file.write(piece)
+            file.flush()
+            os.fsync(file.fileno())
+        return Digest(hashed.hexdigest()), size
 
     def get(self, name: Digest) -> bytes:
         """The bytes of `name`. Raises ContentError when they are missing or damaged."""
