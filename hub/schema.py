@@ -90,7 +90,8 @@ def m001_editorial(db: Database) -> None:
 @migrations()
 def m002_stock(db: Database) -> None:
     """What a channel carries besides lessons. `hash` and `size` are of the object at `path`; an
-    archive's is its recipe, its members stand apart. `whole`: bytes of the file as readers get it.
+    archive's is its recipe, its members stand apart. `whole`: bytes of the file as readers get it;
+    `note`: why an archive travels in one piece.
     """
     for statement in (
         """CREATE TABLE files (
@@ -108,7 +109,8 @@ def m002_stock(db: Database) -> None:
             topic TEXT NOT NULL,
             priority INTEGER NOT NULL,
             person TEXT NOT NULL,
-            at REAL NOT NULL
+            at REAL NOT NULL,
+            note TEXT NOT NULL
         )""",
         """CREATE TABLE members (
             archive TEXT NOT NULL REFERENCES files (path) ON DELETE CASCADE,

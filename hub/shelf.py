@@ -121,6 +121,14 @@ class Shelf:
         """
         return self._objects.put_file(source, limit)
 
+    def put_pieces(self, pieces: Iterator[bytes], limit: int, what: str) -> tuple[Digest, int]:
+        """Puts an object on the shelf as it comes; raises as `put_file`."""
+        return self._objects.put_pieces(pieces, limit, what)
+
+    def slice_object(self, name: Digest, start: int, length: int) -> bytes:
+        """A part of an object. Raises ContentError: missing or damaged."""
+        return self._objects.slice(name, start, length)
+
     def has_object(self, name: Digest) -> bool:
         """True when the object is on the shelf."""
         return self._objects.has(name)

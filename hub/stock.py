@@ -8,22 +8,25 @@
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 import msgspec
 
+from hub.container import Whole, is_archive, take_apart
 from hub.errors import UnknownError
 from hub.library import Library
 from hub.shelf import Shelf
+from sync.archive import Member
 from sync.bundle.header import MAX_OBJECT_BYTES
 from sync.canonical import Digest
 from sync.errors import ContentError
 from sync.inventory import INVENTORY_PATH, MAX_ASSETS, About
 from sync.lesson import CHANNEL_PATH, Grade, Language
 from sync.manifest import Entry, Kind, check_path
+from sync.recipe import to_bytes
 
 MAX_FILES = MAX_ASSETS
 MAX_FILE_BYTES = MAX_OBJECT_BYTES
@@ -33,7 +36,7 @@ PRIORITY = 90
 _TAKEN = (CHANNEL_PATH, INVENTORY_PATH, "lessons")
 _COLUMNS = (
     "path, kind, hash, size, whole, title, author, license, source, language, grade, topic, "
-    "priority, person, at"
+    "priority, person, at, note"
 )
 StockKind = Literal["asset", "model"]
 
@@ -56,6 +59,8 @@ class Item(msgspec.Struct, frozen=True):
     priority: Annotated[int, msgspec.Meta(ge=0, le=99)]
     person: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
     at: float
+    note: str = ""
+    """Why an archive travels in one piece."""
 
     @property
     def entry(self) -> Entry:
@@ -81,6 +86,16 @@ class Carried:
     abouts: tuple[About, ...] = ()
 
 
+class _Made(NamedTuple):
+    """What is on the shelf for a file: the object at its path, and the bytes of the whole."""
+
+    kind: Kind
+    hash: Digest
+    size: int
+    whole: int
+    note: str
+
+
 class Stock:
     """The files of one library. Belongs to the thread of the library's connection."""
 
@@ -99,25 +114,27 @@ class Stock:
         person: str,
         kind: StockKind = "asset",
         priority: int = PRIORITY,
+        exact: bool = False,
     ) -> Item:
         """Puts `file` on the shelf as `about.path`; it goes out with the next `publish`.
 
-        `person` is who adds it. Raises ContentError: path, words or bytes out of bounds.
+        `person` is who adds it. An EPUB or zip is taken apart, `exact` to the same bytes; where
+        that cannot be, `Item.note` says why.
+
+        Raises ContentError: path, words or bytes out of bounds, or a harmful archive.
         SpaceError. BusyError.
         """
         about, path = _checked(about), about.path
         _check_place(path, kind)
         self._check_neighbours(path)
-        name, size = self._shelf.put_file(file, MAX_FILE_BYTES)
-        item = _item(about, kind, (name, size, size), priority, person, self._clock())
+        made, members = self._shelve(file, path, kind, exact=exact)
+        item = _item(about, made, priority, person, self._clock())
         with self._library.transaction():
             self._check_neighbours(path)
             held = self._held(path)
             if held and msgspec.structs.replace(held, person=item.person, at=item.at) == item:
                 return held
-            self._library.db.table("files").insert(
-                msgspec.structs.asdict(item), pk="path", replace=True
-            )
+            self._write(item, members)
         return item
 
     def remove(self, path: str) -> Item:
@@ -137,21 +154,63 @@ class Stock:
             )
         return held
 
-    def list(self) -> list[Item]:
+    def items(self) -> list[Item]:
         """Every file, by path."""
         rows = self._library.db.execute(f"SELECT {_COLUMNS} FROM files ORDER BY path")  # noqa: S608
         return [Item(*row) for row in rows]
 
+    def members(self, path: str) -> dict[str, Member]:
+        """The members of the archive at `path`, by name; empty for any other file."""
+        sql = "SELECT path, hash, size FROM members WHERE archive = ? ORDER BY path"
+        rows = self._library.db.execute(sql, (path,))
+        return {name: Member(Digest(hash_), size) for name, hash_, size in rows}
+
     def carried(self) -> Carried:
         """What the next version has besides lessons. Raises ContentError: bytes are missing."""
-        items = self.list()
-        for item in items:
-            if not self._shelf.has_object(item.hash):
+        items = self.items()
+        entries = [entry for item in items for entry in self._entries(item)]
+        for entry in entries:
+            if not self._shelf.has_object(entry.hash):
                 raise ContentError(
-                    f"{item.path}: its bytes are gone from the shelf", hint="add the file again"
+                    f"{entry.path}: its bytes are gone from the shelf", hint="add the file again"
                 )
         abouts = tuple(item.about for item in items if item.kind != "model")
-        return Carried(tuple(item.entry for item in items), abouts)
+        return Carried(tuple(entries), abouts)
+
+    def _entries(self, item: Item) -> Iterator[Entry]:
+        yield item.entry
+        if item.kind == "archive":
+            row = (item.priority, item.grade, item.language)
+            for name, member in self.members(item.path).items():
+                yield Entry(f"{item.path}/{name}", member.hash, member.size, "asset", *row)
+
+    def _shelve(
+        self, file: Path, path: str, kind: StockKind, *, exact: bool
+    ) -> tuple[_Made, dict[str, Member]]:
+        """Puts the bytes on the shelf; what they are, and the members of an archive."""
+        note = ""
+        if kind == "asset" and is_archive(path):
+            try:
+                apart = take_apart(file, path, self._put, self._shelf.slice_object, exact=exact)
+            except Whole as why:
+                note = str(why)
+            else:
+                data = to_bytes(apart.recipe)
+                name = self._shelf.put_object(data)
+                return _Made("archive", name, len(data), apart.whole, ""), apart.members
+        name, size = self._shelf.put_file(file, MAX_FILE_BYTES)
+        return _Made(kind, name, size, size, note), {}
+
+    def _put(self, pieces: Iterator[bytes], what: str) -> tuple[Digest, int]:
+        return self._shelf.put_pieces(pieces, MAX_FILE_BYTES, what)
+
+    def _write(self, item: Item, members: dict[str, Member]) -> None:
+        db = self._library.db
+        db.execute("DELETE FROM files WHERE path = ?", (item.path,))
+        db.table("files").insert(msgspec.structs.asdict(item))
+        for name, member in members.items():
+            row = {"archive": item.path, "path": name, "hash": member.hash, "size": member.size}
+            db.table("members").insert(row)
 
     def _held(self, path: str) -> Item | None:
         sql = f"SELECT {_COLUMNS} FROM files WHERE path = ?"  # noqa: S608
@@ -194,12 +253,11 @@ def _checked(about: About) -> About:
         raise ContentError(f"{about.path[:80]}: {error}") from error
 
 
-def _item(
-    about: About, kind: Kind, made: tuple[Digest, int, int], priority: int, person: str, at: float
-) -> Item:
+def _item(about: About, made: _Made, priority: int, person: str, at: float) -> Item:
     row: Sequence[object] = (
-        about.path, kind, *made, about.title, about.author, about.license, about.source,
-        about.language, about.grade, about.topic, priority, person, at,
+        about.path, made.kind, made.hash, made.size, made.whole, about.title, about.author,
+        about.license, about.source, about.language, about.grade, about.topic, priority, person,
+        at, made.note,
     )  # fmt: skip
     try:
         return msgspec.convert(dict(zip(Item.__struct_fields__, row, strict=True)), Item)

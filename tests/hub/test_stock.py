@@ -10,9 +10,12 @@ from hub.library import Library
 from hub.shelf import Shelf
 from hub.stock import MAX_FILE_BYTES, Stock, StockKind
 from sync import inventory
-from sync.canonical import digest
+from sync import recipe as recipes
+from sync.archive import checks, compose, members_of, verify
+from sync.canonical import Digest, digest
 from sync.errors import ContentError
 from sync.inventory import INVENTORY_PATH, About
+from tests.hub import zips
 from tests.hub.fakes import Clock, a_lesson
 from tests.hub.publishing import Hub, Village
 
@@ -42,7 +45,7 @@ def test_a_file_is_kept_with_who_made_it_and_who_added_it(
     stock: Stock, picture: Path, clock: Clock
 ) -> None:
     item = stock.add(picture, WATER, person="Rosa")
-    assert stock.list() == [item]
+    assert stock.items() == [item]
     assert (item.hash, item.size, item.whole) == (digest(SVG), len(SVG), len(SVG))
     assert (item.author, item.license, item.person, item.at) == (
         "Ana", "CC-BY-4.0", "Rosa", clock.now,
@@ -58,7 +61,7 @@ def test_the_same_again_changes_nothing_and_new_bytes_replace(
     assert stock.add(picture, WATER, person="Luz") == first
     picture.write_bytes(SVG + b"\n")
     second = stock.add(picture, WATER, person="Luz")
-    assert stock.list() == [second]
+    assert stock.items() == [second]
     assert (second.size, second.person) == (len(SVG) + 1, "Luz")
 
 
@@ -76,7 +79,7 @@ def test_a_place_that_is_not_for_files_is_refused(
 ) -> None:
     with pytest.raises(ContentError):
         stock.add(picture, at(path), person="Rosa", kind=kind)
-    assert stock.list() == []
+    assert stock.items() == []
 
 
 @pytest.mark.parametrize("other", ["Assets/Agua.svg", "assets/agua.svg/x.svg", "ASSETS"])
@@ -99,7 +102,7 @@ def test_words_out_of_bounds_are_refused(
     about = msgspec.structs.replace(WATER, **change)
     with pytest.raises(ContentError):
         stock.add(picture, about, person="Rosa")
-    assert stock.list() == []
+    assert stock.items() == []
 
 
 @pytest.mark.parametrize(("priority", "person"), [(100, "Rosa"), (-1, "Rosa"), (50, "")])
@@ -108,7 +111,7 @@ def test_priority_and_person_have_bounds(
 ) -> None:
     with pytest.raises(ContentError):
         stock.add(picture, WATER, person=person, priority=priority)
-    assert stock.list() == []
+    assert stock.items() == []
 
 
 def test_a_file_that_fits_no_object_is_refused_and_leaves_nothing(
@@ -172,3 +175,64 @@ def test_bytes_that_went_missing_stop_the_publication(
 @pytest.fixture
 def hub_(tmp_path: Path, library: Library, clock: Clock) -> Hub:
     return Hub(tmp_path, library, clock)
+
+
+def a_book(chapters: dict[str, str]) -> bytes:
+    extra = {f"EPUB/{name}.xhtml": text.encode() for name, text in chapters.items()}
+    return zips.made(zips.EPUB | extra)
+
+
+BOOK = About("books/agua.epub", "El agua", "Ana", "CC-BY-4.0", language="es")
+
+
+def test_an_epub_travels_as_members_and_an_edited_chapter_as_its_edit(
+    hub_: Hub, library: Library, clock: Clock, tmp_path: Path
+) -> None:
+    chapters = {f"c{n}": f"<p>capítulo {n}: {n * 7919}</p>\n" * 100 for n in range(40)}
+    file = tmp_path / "agua.epub"
+    file.write_bytes(a_book(chapters))
+    stock = Stock(library, hub_.shelf, clock)
+    item = stock.add(file, BOOK, person="Rosa")
+    assert (item.kind, item.note) == ("archive", "")
+    assert len(stock.members(BOOK.path)) == 44
+    hub_.publisher().publish()
+    file.write_bytes(a_book(chapters | {"c3": chapters["c3"] + "<p>más</p>\n"}))
+    assert stock.add(file, BOOK, person="Rosa") != item
+    done = hub_.publisher().publish()
+    assert done.offers[1].size < 400
+    village = Village(hub_.shelf, clock)
+    village.sync()
+    assert village.manifest is not None
+    entry = village.manifest.by_path()[BOOK.path]
+    recipe = recipes.from_bytes(village.objects[entry.hash])
+    found = members_of(village.manifest, BOOK.path)
+
+    def read(name: Digest, start: int, length: int) -> bytes:
+        return village.objects[name][start : start + length]
+
+    archive = compose(recipe, found, checks(recipe, found, read), read)
+    verify(recipe, archive)
+    assert archive.size == stock.item(BOOK.path).whole
+    stock.remove(BOOK.path)
+    assert stock.members(BOOK.path) == {}
+    assert hub_.publisher().publish().full_size < done.full_size
+
+
+def test_the_same_book_again_is_the_same_whoever_packed_it(stock: Stock, tmp_path: Path) -> None:
+    file = tmp_path / "agua.epub"
+    file.write_bytes(zips.made(zips.EPUB))
+    first = stock.add(file, BOOK, person="Rosa")
+    file.write_bytes(zips.streamed(zips.EPUB))
+    assert stock.add(file, BOOK, person="Luz") == first
+    assert stock.add(file, BOOK, person="Luz", exact=True) != first
+
+
+def test_an_archive_that_cannot_be_taken_apart_travels_in_one_piece_and_says_why(
+    stock: Stock, tmp_path: Path
+) -> None:
+    file = tmp_path / "a.zip"
+    file.write_bytes(zips.with_duplicate())
+    item = stock.add(file, at("books/a.zip"), person="Rosa")
+    assert (item.kind, item.whole) == ("asset", file.stat().st_size)
+    assert "two members" in item.note
+    assert stock.items() == [item]
