@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from node.config import NodeConfig
 from node.sticks import Sticks
+from node.store.files import Files
 from node.store.lessons import Library
 from node.store.search import Search
 from node.store.store import Store
@@ -33,6 +34,7 @@ class Services:
     settings: NodeConfig
     store: Store
     library: Library
+    files: Files
     search: Search
     tutor: Tutor
     engine: "Engine | None"

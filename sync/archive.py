@@ -102,12 +102,15 @@ def checks(recipe: Recipe, members: Mapping[str, Member], read: Read) -> bytes:
     )
 
 
-def compose(recipe: Recipe, members: Mapping[str, Member], found: bytes, read: Read) -> Archive:
-    """The archive, with `found` as `checks` gave it; empty, where only its size is asked for.
+def compose(
+    recipe: Recipe, members: Mapping[str, Member], found: bytes | None, read: Read
+) -> Archive:
+    """The archive, with `found` as `checks` gave it; None, where only its size is asked for.
 
     Raises ContentError: a member is missing, or the archive would be too large.
     """
-    found = found or bytes(CHECK_BYTES * len(recipe.members))
+    if found is None:
+        found = bytes(CHECK_BYTES * len(recipe.members))
     if len(found) != CHECK_BYTES * len(recipe.members):
         raise ContentError(f"archive {recipe.digest[:12]}: checks of other members")
     runs = _exact(recipe, members) if recipe.pieces else _plain(recipe, members, found)

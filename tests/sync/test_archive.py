@@ -91,7 +91,7 @@ def test_its_size_is_known_before_anything_is_read() -> None:
     recipe = Recipe(1, NOTHING, members=tuple(objects.members))
     size = objects.compose(recipe).size
     objects.held.clear()
-    assert compose(recipe, objects.members, b"", objects.read).size == size
+    assert compose(recipe, objects.members, None, objects.read).size == size
 
 
 @given(st.data())
@@ -149,7 +149,7 @@ def test_a_member_that_is_gone_short_or_unknown_is_a_content_error() -> None:
     with pytest.raises(ContentError, match="gone"):
         whole(archive)
     with pytest.raises(ContentError, match="not in the version"):
-        compose(recipe, {}, b"", objects.read)
+        compose(recipe, {}, None, objects.read)
     with pytest.raises(ContentError, match="other members"):
         compose(recipe, objects.members, b"1234", objects.read)
     wrong = Recipe(1, NOTHING, pieces=(Piece(member="EPUB/foto.jpg", level=6, size=3),))
@@ -161,11 +161,11 @@ def test_an_archive_that_no_zip_can_hold_is_refused_before_anything_is_read() ->
     member = Member(NOTHING, MAX_ARCHIVE_BYTES)
     recipe = Recipe(1, NOTHING, members=("a", "b"))
     with pytest.raises(ContentError, match="larger"):
-        compose(recipe, {"a": member, "b": member}, b"", Objects({}).read)
+        compose(recipe, {"a": member, "b": member}, None, Objects({}).read)
     pieces = tuple(Piece(member=name) for name in "ab")
     with pytest.raises(ContentError, match="more than"):
         compose(
-            Recipe(1, NOTHING, pieces=pieces), {"a": member, "b": member}, b"", Objects({}).read
+            Recipe(1, NOTHING, pieces=pieces), {"a": member, "b": member}, None, Objects({}).read
         )
 
 
