@@ -20,10 +20,9 @@ from sync import recipe as recipes
 from sync.archive import checks, compose, members_of, verify
 from sync.canonical import Digest
 from sync.errors import ContentError
-from sync.inventory import INVENTORY_PATH, About
+from sync.inventory import INVENTORY_PATH, PICTURES, About
 from sync.manifest import Entry, Manifest
 
-PICTURES = frozenset({".svg", ".png", ".jpg", ".jpeg", ".gif", ".webp"})
 BLOCK_BYTES = 256 * 1024
 Read = Callable[[int, int], Iterator[bytes]]
 
