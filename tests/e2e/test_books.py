@@ -19,6 +19,7 @@ from click.testing import CliRunner
 
 from hub import config as hub_config
 from hub.app import build_app
+from hub.book import members
 from hub.cli import main as hub
 from hub.ingest import markdown
 from node import app
@@ -27,7 +28,7 @@ from node.portal.app import build_portal
 from sync.lesson import Lesson
 from tests.bench.epub import deflated
 from tests.hub.fakes import a_lesson
-from tests.hub.test_book import book, check, members
+from tests.hub.test_book import book, check
 from tests.hub.test_cli import CHANNEL
 from tests.hub_web.world import CHEAP
 
