@@ -92,7 +92,7 @@ def measure(old: Tree, new: Tree) -> dict[str, Any]:
         store = ObjectStore(folder / "objects")
         base, target = (_version(apart(book, folder, store), store) for book in books)
         kept = [_version(apart(book, folder, store, exact=True), store) for book in books]
-        exact = BundleWriter(*kept, store.get).write()
+        exact = BundleWriter(kept[0], kept[1], store.get).write()
         update = BundleWriter(base, target, store.get).write()
         full = BundleWriter(None, target, store.get).write()
         trust = delta.trust_bytes(base, target, folder / "keys")
