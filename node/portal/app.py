@@ -24,6 +24,7 @@ from node.portal.guest import Guestbook, guest_key
 from node.portal.operator import Operator
 from node.portal.origin import same_origin
 from node.portal.pages import VISIT, Handler, Pages
+from node.portal.reader import Reader
 from node.portal.reading import Reading
 from node.portal.shelf import Shelf
 from node.portal.student import Student
@@ -51,6 +52,7 @@ def build_portal(services: Services, tick: float = TICK_SECONDS) -> web.Applicat
     ask = Ask(services, pages, shelf, tick)
     operator = Operator(services, pages)
     downloads = Downloads(services, pages, shelf)
+    reader = Reader(services, pages)
     around = Around(services, pages)
     app = web.Application(
         middlewares=[around.probes, around.timed, around.delivered, around.visited],
@@ -67,6 +69,7 @@ def build_portal(services: Services, tick: float = TICK_SECONDS) -> web.Applicat
             web.post("/leccion/{id}/{language}/prueba", reading.answer_quiz, name="quiz"),
             web.get("/recursos", downloads.list, name="files"),
             web.get("/recurso/{path:.+}", downloads.serve, name="file"),
+            web.get("/libro/{path:.+}", reader.read, name="book"),
             web.get("/buscar", student.search, name="search"),
             web.get("/preguntar", ask.ask, name="ask", allow_head=False),
             web.post("/opinion", ask.feedback, name="feedback"),

@@ -59,6 +59,11 @@ class FileCard:
     about: About
 
     @property
+    def readable(self) -> bool:
+        """True for a book whose chapters are here one by one."""
+        return self.file.suffix == ".epub" and self.file.entry.kind == "archive"
+
+    @property
     def picture(self) -> bool:
         """True for what lessons show."""
         return self.file.suffix in PICTURES
@@ -92,6 +97,12 @@ class Files:
         if shown is None or entry is None or entry.kind not in ("asset", "archive"):
             return None
         return self._file(shown.manifest, entry)
+
+    def member(self, path: str, name: str) -> bytes | None:
+        """One member of the archive at `path`; None when it has none. Raises ContentError."""
+        shown = self._shown()
+        entry = shown.entries.get(f"{path}/{name}") if shown else None
+        return self._blobs.get(entry.hash) if entry else None
 
     def cards(self, topic: str | None = None) -> tuple[FileCard, ...]:
         """The files that are listed, of one topic if one is named, by title."""

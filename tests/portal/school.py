@@ -14,6 +14,7 @@ import msgspec
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 
+from hub.book import Book, members
 from models.engine import Engine, EngineStats, Piece, Sampling, Stream
 from models.errors import ModelError, Overloaded
 from node.config import NodeConfig, NodeTable, SyncTable
@@ -231,9 +232,13 @@ def full_school(folder: Path) -> School:
     blobs = made.village.blobs
     files, abouts = sample_files()
     book = about("books/agua.epub", "El libro del agua", topic="salud", language="es")
+    chapters = [
+        lesson for lesson in all_lessons() if (lesson.topic, lesson.language) == ("salud", "es")
+    ]
+    bound = Book("escuela", "salud", book.title, "es", "CC-BY-4.0", AT, chapters, {})
     release, _ = loaded(
         blobs, 1, all_lessons(), CHANNEL, files=files, abouts=[*abouts, book],
-        books={book.path: {"mimetype": b"application/epub+zip", "1.xhtml": b"<html/>"}},
+        books={book.path: members(bound)},
     )  # fmt: skip
     made.village.store.install(release, blobs.get, AT)
     return made

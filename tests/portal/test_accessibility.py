@@ -14,6 +14,8 @@ PATHS = (
     "/tema/salud",
     "/leccion/ciclo-del-agua/es",
     "/recursos",
+    "/libro/books/agua.epub",
+    "/libro/books/agua.epub?c=1",
     "/leccion/promedio-barras-lluvia/es",
     "/leccion/ayni-minka/es?junto=qu",
     "/leccion/ayni-minka/qu?r=1.-.0",
