@@ -22,8 +22,7 @@ import click
 import msgspec
 
 from models.errors import ModelError
-from models.selftest import Report, check
-from models.store import unlocked
+from models.report import Report
 
 SECONDS = 120.0
 MEGABYTES = 1024
@@ -131,6 +130,9 @@ def _tail(file: IO[bytes]) -> bytes:
 def main(folder: Path, threads: int, seconds: float, megabytes: int) -> None:
     """Try the model in FOLDER within bounds; print the report as JSON."""
     _bound(seconds, megabytes)
+    from models.selftest import check  # here: who only waits for a test loads no runtime
+    from models.store import unlocked
+
     try:
         report = check(unlocked(folder), threads)
     except (ModelError, OSError) as error:

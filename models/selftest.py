@@ -25,6 +25,7 @@ from models.command import run
 from models.encoder import Encoder
 from models.engine import Engine, Sampling
 from models.errors import ModelError
+from models.report import Report
 from models.store import SELFTEST, ModelFolder, unlocked
 from models.tokenizer import Tokenizer
 
@@ -46,7 +47,6 @@ REMAKE = "measure it anew: python -m models.selftest write FOLDER"
 
 Text = Annotated[str, Meta(min_length=1, max_length=4000)]
 Count = Annotated[int, Meta(ge=1, le=1_000_000)]
-Why = Literal["", "answer", "crash", "slow", "memory", "invalid"]
 
 
 class Writing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -77,21 +77,6 @@ class SelfTest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
     decoder: Writing | None = None
     encoder: Reading | None = None
     format: Literal[1] = 1
-
-
-class Report(msgspec.Struct, frozen=True):
-    """What a self-test came to. `why` is empty when it passed; `detail` is for operators."""
-
-    why: Why
-    detail: str
-    seconds: float = 0.0
-    peak_bytes: int = 0
-    """Most memory the process had that tried it."""
-
-    @property
-    def passed(self) -> bool:
-        """True when the model says what it must."""
-        return not self.why
 
 
 def read(folder: ModelFolder) -> SelfTest:
@@ -181,9 +166,7 @@ def _near(folder: ModelFolder, texts: Sequence[str], threads: int) -> Reading:
     return Reading(tuple(texts), counts, tuple(round(value, 4) for value in cosines))
 
 
-def _differs(
-    what: str, found: Sequence[float], expected: Sequence[float], tolerance: float
-) -> str:
+def _differs(what: str, found: Sequence[float], expected: Sequence[float], tolerance: float) -> str:
     """Which value is not what it must be; empty when all are. NaN never is."""
     if len(found) != len(expected):
         return f"{len(found)} values of {what} instead of {len(expected)}"
@@ -193,9 +176,7 @@ def _differs(
     return ""
 
 
-FOLDER = click.argument(
-    "folder", type=click.Path(exists=True, file_okay=False, path_type=Path)
-)
+FOLDER = click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 THREADS = click.option("--threads", default=2, show_default=True, help="CPU threads.")
 
 

@@ -241,7 +241,9 @@ def _verify(name: str, path: Path, expected: LockedFile) -> None:
             hint=RELOCK,
         )
     if found != expected.sha256:
-        raise DamagedModelError(f"model {name}: {path.name} is damaged (SHA-256 {found})", hint=RELOCK)
+        raise DamagedModelError(
+            f"model {name}: {path.name} is damaged (SHA-256 {found})", hint=RELOCK
+        )
 
 
 def _sha256(path: Path) -> str:

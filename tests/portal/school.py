@@ -17,6 +17,7 @@ from prometheus_client import CollectorRegistry
 from models.engine import Engine, EngineStats, Piece, Sampling, Stream
 from models.errors import ModelError, Overloaded
 from node.config import NodeConfig, NodeTable, SyncTable
+from node.model.seat import Seat
 from node.portal.app import build_portal
 from node.services import Services
 from node.sticks import Sticks
@@ -206,7 +207,7 @@ def school(folder: Path, *, tutor: bool = True, language: Language = "es") -> Sc
         library=place.library,
         search=place.search,
         tutor=Tutor(place.search, place.library, engine if tutor else None),
-        engine=cast(Engine, engine) if tutor else None,
+        seat=Seat(cast(Engine, engine) if tutor else None),
         updater=cast(Updater, updater),
         sticks=Sticks([folder / "sticks"], "escuela", cast(Updater, updater), nothing_waits),
         metrics=Metrics(CollectorRegistry()),

@@ -37,6 +37,8 @@ VALUES: dict[Form, list[str]] = {
     "number": ["0", "12.345"],
     "choices": ["1.-.0", "-"],
     "text": ["¿Por qué la papa se congela?", "Imaraykutaq"],
+    "model": ["tutor-es-small", "gpt2.v2"],
+    "edition": ["0123456789ab", "shipped"],
 }
 
 
