@@ -24,7 +24,7 @@ test: $(VENV)/.dev
 	$(BIN)/python -m pytest $(ARGS)
 
 bench: $(VENV)/.dev
-	@for name in delta lessons model_delta resume fleet; do \
+	@for name in delta lessons epub model_delta resume fleet; do \
 	  echo "== $$name" >&2; $(BIN)/python -m tests.bench.$$name $(ARGS) || exit 1; done
 
 check: $(VENV)/.dev

@@ -23,6 +23,7 @@ from hub.publisher import Publisher
 from hub.ranker import Ranker
 from hub.review import Review
 from hub.shelf import Shelf
+from hub.stock import Stock
 from hub.users import Users
 from models.encoder import Encoder
 from models.engine.engine import Engine
@@ -81,6 +82,11 @@ class Office:
     def shelf(self) -> Shelf:
         """The published files."""
         return Shelf(self.config.published)
+
+    @cached_property
+    def stock(self) -> Stock:
+        """What the channel carries besides lessons."""
+        return Stock(self.library, self.shelf)
 
     @cached_property
     def signing(self) -> Signing:

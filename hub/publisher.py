@@ -20,10 +20,13 @@ from hub.config import PublisherTable
 from hub.errors import UnknownError
 from hub.library import Library, Version
 from hub.shelf import MAX_ROOT_VERSION, Shelf
+from hub.stock import Carried, Stock
+from sync import inventory as inventories
 from sync.bundle import Offer
 from sync.canonical import Digest, digest
 from sync.errors import SettingsError, TrustError
 from sync.head import Head, head_from_bytes, head_to_bytes
+from sync.inventory import INVENTORY_PATH, inventory
 from sync.lesson import CHANNEL_PATH, Channel, Grade, Lesson, to_bytes
 from sync.manifest import Entry, Manifest, from_bytes, manifest
 from sync.trust import Floors, TrustedState
@@ -32,6 +35,7 @@ from sync.verdict import Verdict
 DAY = 86_400.0
 GRADES: tuple[Grade, ...] = get_args(Grade)
 TOPICS_IN_PRIORITY = 8
+NOTHING = Carried()
 Progress = Callable[[str], None]
 
 
@@ -82,6 +86,7 @@ class Publisher:
     ) -> None:
         self._library = library
         self._shelf = shelf
+        self._stock = Stock(library, shelf, clock)
         self._signing = signing
         self._channel = channel
         self._settings = settings
@@ -119,7 +124,7 @@ class Publisher:
         current, fits = said(self._shelf, self._channel)
         if current:
             self._note(current)
-        made, objects = build(self._library_channel(), self._lessons())
+        made, objects = build(self._library_channel(), self._lessons(), self._stock.carried())
         if current and current.root == made.root:
             half = self._settings.lifetime_days * DAY / 2
             if fits and current.expires - self._clock() > half:
@@ -238,18 +243,26 @@ def trusted_state(shelf: Shelf, channel: str, last: int = MAX_ROOT_VERSION) -> T
     return state
 
 
-def build(channel: Channel, lessons: Sequence[Lesson]) -> tuple[Manifest, tuple[bytes, ...]]:
-    """The manifest of a channel with `lessons`, and the bytes of its objects. ContentError."""
+def build(
+    channel: Channel, lessons: Sequence[Lesson], carried: Carried = NOTHING
+) -> tuple[Manifest, tuple[bytes, ...]]:
+    """The manifest of a channel with `lessons` and what else it carries, and the bytes of its
+    own objects; those carried are on the shelf already. ContentError."""
     about = to_bytes(channel)
     bodies = [to_bytes(lesson) for lesson in lessons]
-    entries = [Entry(CHANNEL_PATH, digest(about), len(about), "channel", 0)]
+    entries = [Entry(CHANNEL_PATH, digest(about), len(about), "channel", 0), *carried.entries]
     for lesson, data in zip(lessons, bodies, strict=True):
         entry = Entry(
             lesson.path, digest(data), len(data), "lesson", priority(lesson, channel),
             lesson.grade, lesson.language,
         )  # fmt: skip
         entries.append(entry)
-    return manifest(channel.id, entries), (about, *bodies)
+    objects = [about, *bodies]
+    if carried.abouts:
+        said = inventories.to_bytes(inventory(carried.abouts))
+        entries.append(Entry(INVENTORY_PATH, digest(said), len(said), "channel", 0))
+        objects.append(said)
+    return manifest(channel.id, entries), tuple(objects)
 
 
 def priority(lesson: Lesson, channel: Channel) -> int:

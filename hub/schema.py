@@ -85,3 +85,39 @@ def m001_editorial(db: Database) -> None:
         )""",
     ):
         db.execute(statement)
+
+
+@migrations()
+def m002_stock(db: Database) -> None:
+    """What a channel carries besides lessons. `hash` and `size` are of the object at `path`; an
+    archive's is its recipe, its members stand apart. `whole`: bytes of the file as readers get it;
+    `note`: why an archive travels in one piece.
+    """
+    for statement in (
+        """CREATE TABLE files (
+            path TEXT PRIMARY KEY,
+            kind TEXT NOT NULL,
+            hash TEXT NOT NULL,
+            size INTEGER NOT NULL,
+            whole INTEGER NOT NULL,
+            title TEXT NOT NULL,
+            author TEXT NOT NULL,
+            license TEXT NOT NULL,
+            source TEXT NOT NULL,
+            language TEXT NOT NULL,
+            grade TEXT NOT NULL,
+            topic TEXT NOT NULL,
+            priority INTEGER NOT NULL,
+            person TEXT NOT NULL,
+            at REAL NOT NULL,
+            note TEXT NOT NULL
+        )""",
+        """CREATE TABLE members (
+            archive TEXT NOT NULL REFERENCES files (path) ON DELETE CASCADE,
+            path TEXT NOT NULL,
+            hash TEXT NOT NULL,
+            size INTEGER NOT NULL,
+            PRIMARY KEY (archive, path)
+        )""",
+    ):
+        db.execute(statement)

@@ -28,6 +28,7 @@ from hub.worker import Worker
 from sync.canonical import Digest, digest, encode
 from sync.errors import SettingsError
 from sync.head import PACKED_TYPE, pack_head
+from sync.ranges import names, tag
 
 BODY_STALL_SECONDS = 60.0
 _NUMBER = re.compile(r"[1-9][0-9]{0,6}\Z", re.ASCII)
@@ -187,9 +188,9 @@ async def read_body(request: web.Request, limit: int, stall_seconds: float) -> b
 
 def _fresh(request: web.Request, data: bytes, kind: str) -> web.Response:
     """`data` that may change under its address: to be asked for again, cheaply."""
-    etag = download.tag(digest(data))
+    etag = tag(digest(data))
     headers = {"ETag": etag, "Cache-Control": "no-cache"}
-    if download.names(request.headers.get("If-None-Match", ""), etag, weak=True):
+    if names(request.headers.get("If-None-Match", ""), etag, weak=True):
         return web.Response(status=304, headers=headers)
     return web.Response(body=data, content_type=kind, headers=headers)
 
@@ -198,7 +199,7 @@ def _named(request: web.Request, name: str, data: bytes | None) -> web.Response:
     """`data` whose address is its digest: may be kept for ever."""
     if data is None:
         raise web.HTTPNotFound(text=f"{name[:12]!r} is not here")
-    headers = {"ETag": download.tag(Digest(name)), "Cache-Control": download.FOREVER}
-    if download.names(request.headers.get("If-None-Match", ""), headers["ETag"], weak=True):
+    headers = {"ETag": tag(Digest(name)), "Cache-Control": download.FOREVER}
+    if names(request.headers.get("If-None-Match", ""), headers["ETag"], weak=True):
         return web.Response(status=304, headers=headers)
     return web.Response(body=data, content_type="application/octet-stream", headers=headers)

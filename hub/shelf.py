@@ -114,6 +114,25 @@ class Shelf:
         """Puts one object on the shelf."""
         return self._objects.put(data)
 
+    def put_file(self, source: Path, limit: int) -> tuple[Digest, int]:
+        """Puts the file `source` on the shelf, never all of it in memory; its name and size.
+
+        Raises ContentError: unreadable, or more than `limit` bytes. SpaceError.
+        """
+        return self._objects.put_file(source, limit)
+
+    def put_pieces(self, pieces: Iterator[bytes], limit: int, what: str) -> tuple[Digest, int]:
+        """Puts an object on the shelf as it comes; raises as `put_file`."""
+        return self._objects.put_pieces(pieces, limit, what)
+
+    def slice_object(self, name: Digest, start: int, length: int) -> bytes:
+        """A part of an object. Raises ContentError: missing or damaged."""
+        return self._objects.slice(name, start, length)
+
+    def has_object(self, name: Digest) -> bool:
+        """True when the object is on the shelf."""
+        return self._objects.has(name)
+
     def put_manifest(self, value: Manifest) -> None:
         """Puts a manifest on the shelf: from now on nodes may come from it."""
         atomic_write(self._manifest_path(value.root), manifests.to_bytes(value))

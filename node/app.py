@@ -46,6 +46,7 @@ from node.road import root_keys
 from node.services import Services
 from node.sticks import Sticks
 from node.store.blobs import Blobs
+from node.store.files import Files
 from node.store.lessons import Library
 from node.store.search import Search
 from node.store.store import Store
@@ -121,6 +122,7 @@ async def build(config: NodeConfig, *, model: bool = True) -> AsyncIterator[Node
         blobs = folder.blobs()
         put_in_order(store, blobs)
         library, search = Library(store, blobs), Search(store)
+        files = Files(store, blobs)
         trust = store.trust()
         clock = Clock(trust.floors.signed_at if trust else 0.0)
         metrics = Metrics(CollectorRegistry())
@@ -182,6 +184,7 @@ async def build(config: NodeConfig, *, model: bool = True) -> AsyncIterator[Node
             settings=config,
             store=store,
             library=library,
+            files=files,
             search=search,
             tutor=Tutor(
                 search,

@@ -12,6 +12,7 @@ from node.config import NodeConfig
 from node.model.seat import Seat
 from node.model.status import ModelStatus
 from node.sticks import Sticks
+from node.store.files import Files
 from node.store.lessons import Library
 from node.store.search import Search
 from node.store.store import Store
@@ -35,6 +36,7 @@ class Services:
     settings: NodeConfig
     store: Store
     library: Library
+    files: Files
     search: Search
     tutor: Tutor
     seat: "Seat[Engine]"

@@ -2,16 +2,19 @@
 
 * After `atomic_write` returns, the old or the new bytes are there whatever happens to the
   power; a reader never sees a half-written file.
-* An object is stored under its digest and is hashed again each time it is read.
+* An object is stored under its digest and is hashed again each time it is read; one larger than
+  `SMALL_BYTES` of which slices are read, when its file is new to the process or has changed.
 * A full disk is a SpaceError and changes nothing; other OSErrors pass unchanged, they are
   the seam of the caller.
 """
 
 import contextlib
 import errno
+import hashlib
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from io import BufferedReader
 from pathlib import Path
 
 from sync.canonical import Digest, digest, parse_digest
@@ -21,6 +24,9 @@ FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 """What the system says when it cannot take our bytes."""
 
 _TEMPORARY = ".tmp"
+COPY_BYTES = 1024 * 1024
+SMALL_BYTES = 1024 * 1024
+MAX_SOUND = 1024
 
 
 @contextlib.contextmanager
@@ -121,6 +127,7 @@ class ObjectStore:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._sound: dict[Digest, tuple[int, int]] = {}
 
     def path(self, name: Digest) -> Path:
         """Where the object `name` is, or would be. Raises ContentError for a bad name."""
@@ -141,21 +148,74 @@ class ObjectStore:
         atomic_write(path, data)
         return name
 
+    def put_file(self, source: Path, limit: int) -> tuple[Digest, int]:
+        """Stores the bytes of the file `source`; as `put_pieces`. ContentError: unreadable."""
+        try:
+            with source.open("rb") as file:
+                return self.put_pieces(iter(lambda: file.read(COPY_BYTES), b""), limit, str(source))
+        except OSError as error:
+            raise ContentError(f"{source} cannot be read: {error.strerror}") from error
+
+    def put_pieces(self, pieces: Iterable[bytes], limit: int, what: str) -> tuple[Digest, int]:
+        """Stores `pieces`, joined, one after the other; durable. Returns its name and size.
+
+        Raises ContentError: more than `limit` bytes of `what`. SpaceError: the disk is full.
+        """
+        make_folder(self._folder)
+        temporary = self._folder / f".{secrets.token_hex(8)}{_TEMPORARY}"
+        hashed, size = hashlib.sha256(), 0
+        try:
+            with space_errors(what), temporary.open("xb") as file:
+                for piece in pieces:
+                    size += len(piece)
+                    if size > limit:
+                        raise ContentError(f"{what}: more than the {limit:,} bytes allowed")
+                    hashed.update(piece)
+                    file.write(piece)
+                file.flush()
+                os.fsync(file.fileno())
+                path = self.path(Digest(hashed.hexdigest()))
+                make_folder(path.parent)
+                temporary.replace(path)
+                fsync_dir(path.parent)
+        finally:
+            temporary.unlink(missing_ok=True)
+        return Digest(path.name), size
+
     def get(self, name: Digest) -> bytes:
         """The bytes of `name`. Raises ContentError when they are missing or damaged."""
         path = self.path(name)
         try:
             data = path.read_bytes()
         except OSError as error:
-            raise ContentError(
-                f"object {name[:12]} cannot be read: {error.strerror}",
-                hint="the next sync fetches it again",
-            ) from error
+            raise _unreadable(name, error) from error
         if digest(data) != name:
-            raise ContentError(
-                f"object {name[:12]} is damaged: {path}", hint="the next sync fetches it again"
-            )
+            raise _damaged(name, path)
         return data
+
+    def slice(self, name: Digest, start: int, length: int) -> bytes:
+        """`length` bytes of `name` from `start`, fewer at its end. Raises as `get`."""
+        path = self.path(name)
+        try:
+            with path.open("rb") as file:
+                stat = os.fstat(file.fileno())
+                if stat.st_size <= SMALL_BYTES:
+                    return self.get(name)[start : start + length]
+                self._see(name, file, (stat.st_mtime_ns, stat.st_size))
+                file.seek(start)
+                return file.read(length)
+        except OSError as error:
+            raise _unreadable(name, error) from error
+
+    def _see(self, name: Digest, file: BufferedReader, stamp: tuple[int, int]) -> None:
+        """Hashes `file` unless it was sound with this stamp. Raises ContentError."""
+        if self._sound.get(name) == stamp:
+            return
+        if hashlib.file_digest(file, "sha256").hexdigest() != name:
+            raise _damaged(name, self.path(name))
+        while len(self._sound) >= MAX_SOUND:
+            self._sound.pop(next(iter(self._sound)), None)
+        self._sound[name] = stamp
 
     def remove(self, name: Digest) -> None:
         """Forgets `name`; nothing happens when it is not there."""
@@ -173,3 +233,16 @@ class ObjectStore:
                     name = parse_digest(path.name)
                     if folder.name == name[:2]:
                         yield name
+
+
+def _unreadable(name: Digest, error: OSError) -> ContentError:
+    return ContentError(
+        f"object {name[:12]} cannot be read: {error.strerror}",
+        hint="the next sync fetches it again",
+    )
+
+
+def _damaged(name: Digest, path: Path) -> ContentError:
+    return ContentError(
+        f"object {name[:12]} is damaged: {path}", hint="the next sync fetches it again"
+    )

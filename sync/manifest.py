@@ -15,7 +15,7 @@ import msgspec
 from sync.canonical import Digest, decode, digest, encode, parse_digest
 from sync.errors import ContentError
 
-Kind = Literal["channel", "lesson", "asset", "model"]
+Kind = Literal["channel", "lesson", "asset", "model", "archive"]
 MAX_ENTRIES = 200_000
 MAX_MANIFEST_BYTES = 64 * 1024 * 1024
 MAX_PATH_CHARS = 240

@@ -11,7 +11,18 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench import delta, fleet, histories, lessons, model_delta, models, peers, resume, trees
+from tests.bench import (
+    delta,
+    epub,
+    fleet,
+    histories,
+    lessons,
+    model_delta,
+    models,
+    peers,
+    resume,
+    trees,
+)
 
 WINDOW = {"total", "peers", "decode_rss_mb", "verified"}
 
@@ -44,6 +55,15 @@ def test_lessons_are_counted_beside_a_first_installation() -> None:
     assert {"total", "full"} <= set(found)
     assert found["verified"]
     assert found["total"] < found["full"]
+
+
+def test_an_edited_book_costs_what_its_edited_chapters_cost() -> None:
+    """Ours with everything, the others without the head that they need too."""
+    found = epub.measure(*histories.sample("week"))
+    assert found["verified"]
+    assert found["changed"] < 10 < found["members"]
+    assert found["bundle"] < found["stored"] < found["patch"] < found["deflated"]
+    assert found["bundle"] < found["full"] / 10
 
 
 def test_models_are_counted_by_case() -> None:
@@ -101,7 +121,7 @@ def test_a_tree_that_is_cut_keeps_what_changed() -> None:
     assert set(trees.changed(short_old, short_new)) == set(trees.changed(old, new))
 
 
-@pytest.mark.parametrize("name", ["delta", "lessons", "model_delta", "resume", "fleet"])
+@pytest.mark.parametrize("name", ["delta", "lessons", "epub", "model_delta", "resume", "fleet"])
 def test_every_benchmark_says_how_it_is_run(name: str, root: Path) -> None:
     text = (root / "tests" / "bench" / f"{name}.py").read_text(encoding="utf-8")
     assert re.search(rf"python -m tests\.bench\.{name} \S*\[?--", text)

@@ -15,6 +15,7 @@ from hub.library import Library, Revision, Version
 from hub.publisher import build, published
 from hub.review import Outcome, Review
 from hub.shelf import Shelf
+from hub.stock import Stock
 from sync.errors import SettingsError
 from sync.lesson import Channel, Language
 from sync.manifest import diff, from_bytes
@@ -109,6 +110,7 @@ class Desk:
     def __init__(self, library: Library, review: Review, shelf: Shelf, channel: str) -> None:
         self._library, self._review = library, review
         self._shelf, self._channel = shelf, channel
+        self._stock = Stock(library, shelf)
 
     def waiting(self, state: State, page: int) -> Waiting:
         """One page of the candidates in `state`, best first."""
@@ -171,7 +173,8 @@ class Desk:
             now = published(self._shelf, self._channel)
         except SettingsError:
             return None
-        made, _ = build(channel, [r.lesson for r in self._library.lessons()])
+        lessons = [r.lesson for r in self._library.lessons()]
+        made, _ = build(channel, lessons, self._stock.carried())
         data = self._shelf.manifest(now.root) if now else None
         delta = diff(from_bytes(data) if data else None, made)
         return Pending(

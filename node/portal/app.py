@@ -19,6 +19,7 @@ from node.portal import captive
 from node.portal.ask import TICK_SECONDS, Ask
 from node.portal.assets import Assets
 from node.portal.delivery import SECURITY, deliver
+from node.portal.files import Downloads
 from node.portal.guest import Guestbook, guest_key
 from node.portal.operator import Operator
 from node.portal.origin import same_origin
@@ -46,9 +47,10 @@ def build_portal(services: Services, tick: float = TICK_SECONDS) -> web.Applicat
     pages = Pages(assets, guestbook, services.settings.node.language)
     shelf = Shelf(services.library)
     student = Student(services, pages, shelf)
-    reading = Reading(shelf, pages, services.record_event)
+    reading = Reading(shelf, services.files, pages, services.record_event)
     ask = Ask(services, pages, shelf, tick)
     operator = Operator(services, pages)
+    downloads = Downloads(services, pages, shelf)
     around = Around(services, pages)
     app = web.Application(
         middlewares=[around.probes, around.timed, around.delivered, around.visited],
@@ -63,6 +65,8 @@ def build_portal(services: Services, tick: float = TICK_SECONDS) -> web.Applicat
             web.get("/leccion/{id}", reading.any_language, name="lesson_any"),
             web.get("/leccion/{id}/{language}", reading.lesson, name="lesson"),
             web.post("/leccion/{id}/{language}/prueba", reading.answer_quiz, name="quiz"),
+            web.get("/recursos", downloads.list, name="files"),
+            web.get("/recurso/{path:.+}", downloads.serve, name="file"),
             web.get("/buscar", student.search, name="search"),
             web.get("/preguntar", ask.ask, name="ask", allow_head=False),
             web.post("/opinion", ask.feedback, name="feedback"),
@@ -143,7 +147,9 @@ class Around:
 
 
 async def _secure(request: web.Request, response: web.StreamResponse) -> None:
-    """No word about our software to anybody; our policy on all but the answers to probes."""
+    """No word about our software to anybody; our policy on all but the answers to probes, where
+    a file does not bring a stricter one."""
     response.headers.pop("Server", None)
     if not captive.probe(request.host, request.path):
-        response.headers.update(SECURITY)
+        for name, value in SECURITY.items():
+            response.headers.setdefault(name, value)

@@ -4,12 +4,13 @@
 * The page has the one `h1`; a lesson's headings start at `h2`.
 * A link to another server would die in the village: it is shown as text with its address.
   Links within the portal work.
-* An image is shown by its description: pictures do not travel yet.
+* An image is one that the channel carries, or it is shown by its description.
 * A table sits in a frame of its own that scrolls, and that the keyboard reaches; columns are
   aligned by classes, because the portal's policy allows no inline style.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from urllib.parse import unquote
 
 from markdown_it import MarkdownIt
 from markdown_it.renderer import RendererHTML
@@ -19,6 +20,13 @@ from markdown_it.utils import EnvType, OptionsDict
 from markupsafe import Markup, escape
 
 MAX_NESTING = 20
+Picture = Callable[[str], str | None]
+"""From the path of an image in the channel to its address; None when it is not here."""
+
+
+def nowhere(path: str) -> str | None:
+    """The default of `picture`."""
+    return None
 
 
 class Blocks:
@@ -33,9 +41,10 @@ class Blocks:
         for name in ("image", "table_open", "table_close"):
             self._md.add_render_rule(name, globals()[f"_{name}"])
 
-    def html(self, block: str) -> Markup:
-        """One block as HTML."""
-        return Markup(self._md.render(block))  # noqa: S704  html is off: the text is escaped
+    def html(self, block: str, picture: Picture = nowhere) -> Markup:
+        """One block as HTML; `picture` gives the address of an image that is here."""
+        env = {"picture": picture}
+        return Markup(self._md.render(block, env))  # noqa: S704  html is off: text is escaped
 
 
 def _house(state: StateCore) -> None:
@@ -74,7 +83,13 @@ def _image(
 ) -> str:
     token = tokens[index]
     words = self.renderInlineAsText(token.children or [], options, env)
-    return f'<span class="picture">{escape(words)}</span>'
+    address = env["picture"](unquote(str(token.attrGet("src") or "")))
+    if address is None:
+        return f'<span class="picture">{escape(words)}</span>'
+    return (
+        f'<img class="drawing" src="{escape(address)}" alt="{escape(words)}"'
+        ' loading="lazy" decoding="async">'
+    )
 
 
 def _table_open(

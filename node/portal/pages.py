@@ -21,6 +21,7 @@ from node.portal.assets import FOLDER as STATIC
 from node.portal.assets import Assets
 from node.portal.guest import COOKIE, Guestbook, Progress
 from node.portal.i18n.catalogue import LANGUAGES, NAMES, TAGS, Catalogue, open_catalogue
+from node.portal.media import file_url, icon
 from node.portal.words import Words
 from node.store.store import Installed
 from sync.lesson import Language
@@ -77,7 +78,12 @@ class Pages:
         self._default = default
         self._templates = _environment()
         self._templates.globals.update(
-            static=assets.url, languages=LANGUAGES, names=NAMES, tags=TAGS
+            static=assets.url,
+            languages=LANGUAGES,
+            names=NAMES,
+            tags=TAGS,
+            file_url=file_url,
+            icon=icon,
         )
 
     def visit(self, request: web.Request, installed: Installed | None) -> Visit:

@@ -17,9 +17,11 @@ from markupsafe import Markup
 
 from node import quiz
 from node.portal.markdown import Blocks
+from node.portal.media import file_url
 from node.portal.pages import VISIT, Pages, Visit, parse_language
 from node.portal.shelf import Shelf, lesson_url
 from node.services import RecordEvent
+from node.store.files import PICTURES, Files
 from sync.lesson import Language, Lesson
 
 RENDERED = 128
@@ -51,8 +53,9 @@ class Version:
 class Reading:
     """The pages of one lesson."""
 
-    def __init__(self, shelf: Shelf, pages: Pages, record_event: RecordEvent) -> None:
+    def __init__(self, shelf: Shelf, files: Files, pages: Pages, record_event: RecordEvent) -> None:
         self._shelf = shelf
+        self._files = files
         self._pages = pages
         self._record_event = record_event
         self._markdown = Blocks()
@@ -129,7 +132,12 @@ class Reading:
         lesson = self._shelf.library.lesson(id_, language)
         if lesson is None:
             return None
-        return Shown(lesson, tuple(self._markdown.html(block) for block in lesson.body))
+        blocks = (self._markdown.html(block, self._picture) for block in lesson.body)
+        return Shown(lesson, tuple(blocks))
+
+    def _picture(self, path: str) -> str | None:
+        file = self._files.find(path)
+        return file_url(file) if file and file.suffix in PICTURES else None
 
     def _beside(self, visit: Visit, shown: Shown, language: Language | None) -> Shown | None:
         """The lesson in a second language, when its blocks pair with those of the first."""

@@ -52,6 +52,7 @@ class Student:
             "home.html",
             topics=self._shelf.topics(visit).values(),
             going_on=self._shelf.item(visit, card) if card else None,
+            files=sum(not file.picture for file in self._services.files.cards()),
         )
 
     async def topic(self, request: web.Request) -> web.Response:
@@ -61,7 +62,11 @@ class Student:
         if topic is None:
             raise web.HTTPNotFound
         return self._pages.page(
-            request, "topic.html", topic=topic, grades=self._shelf.by_grade(visit, topic.id)
+            request,
+            "topic.html",
+            topic=topic,
+            grades=self._shelf.by_grade(visit, topic.id),
+            files=[file for file in self._services.files.cards(topic.id) if not file.picture],
         )
 
     async def search(self, request: web.Request) -> web.Response:

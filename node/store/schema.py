@@ -46,6 +46,15 @@ def m003_place(db: Database) -> None:
     db.conn.execute("CREATE TABLE place (id INTEGER PRIMARY KEY CHECK (id = 1), place BLOB)")
 
 
+@migrations()
+def m004_archives(db: Database) -> None:
+    """Archives that came out as they were published, and the CRC-32 of their members."""
+    db.conn.execute(
+        "CREATE TABLE archives (key INTEGER PRIMARY KEY AUTOINCREMENT,"
+        " digest TEXT NOT NULL UNIQUE, checks BLOB NOT NULL)"
+    )
+
+
 _FIRST = (
     # What the judge of signatures must remember: the root keys and the version floors.
     # `anchor` is the digest of the root file that the operator gave; another one starts anew.

@@ -27,6 +27,7 @@ from sync.manifest import Manifest
 from sync.trust import Floors
 
 KEEP_SYNCS = 200
+KEEP_ARCHIVES = 2000
 QUIET = "current"
 """The kind of outcome of which only the last in a row is worth keeping."""
 MAX_FLOORS_BYTES = 4096
@@ -241,6 +242,19 @@ class Store:
         with self._transaction() as db:
             replace_lessons(db, held, read, no_step)
         return True
+
+    def archive_checks(self, digest: Digest) -> bytes | None:
+        """The checks of an archive that came out right; None when it was never composed here."""
+        rows = self.reader().execute("SELECT checks FROM archives WHERE digest = ?", (digest,))
+        row = rows.fetchone()
+        return bytes(row[0]) if row else None
+
+    def keep_archive(self, digest: Digest, checks: bytes) -> None:
+        """Remembers an archive that came out right; the newest `KEEP_ARCHIVES` of them."""
+        with self._transaction() as db:
+            sql = "INSERT OR REPLACE INTO archives (digest, checks) VALUES (?, ?)"
+            added = db.execute(sql, (digest, checks)).lastrowid
+            db.execute("DELETE FROM archives WHERE key <= ? - ?", (added, KEEP_ARCHIVES))
 
     def record_sync(self, at: float, kind: str, outcome: bytes) -> None:
         """Keeps one sync's outcome: the newest `KEEP_SYNCS`, and of a row of quiet ones the

@@ -11,8 +11,9 @@ from aiohttp.test_utils import TestClient, TestServer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.download import Answer, judge, send, tag
+from hub.download import send
 from sync.canonical import Digest, digest
+from sync.ranges import Answer, judge, tag
 from tests.hub_web.world import Client
 
 DATA = bytes(range(256)) * 1000

@@ -73,6 +73,7 @@ async def main(path: Path) -> None:
             settings=held.settings,
             store=held.store,
             library=held.library,
+            files=held.files,
             search=held.search,
             tutor=Tutor(held.search, held.library, engine),
             seat=Seat(engine),

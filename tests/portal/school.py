@@ -21,6 +21,7 @@ from node.model.seat import Seat
 from node.portal.app import build_portal
 from node.services import Services
 from node.sticks import Sticks
+from node.store.files import Files
 from node.telemetry.clock import Clock
 from node.telemetry.forwarder import Forwarded
 from node.telemetry.metrics import Metrics
@@ -205,6 +206,7 @@ def school(folder: Path, *, tutor: bool = True, language: Language = "es") -> Sc
         settings=settings,
         store=place.store,
         library=place.library,
+        files=Files(place.store, place.blobs),
         search=place.search,
         tutor=Tutor(place.search, place.library, engine if tutor else None),
         seat=Seat(cast(Engine, engine) if tutor else None),

@@ -78,7 +78,7 @@ def test_there_is_no_key_for_a_person_in_any_kind() -> None:
     assert allowed == {
         "query", "question", "message", "language", "lesson", "answer", "verdict", "right",
         "total", "answers", "outcome", "from_version", "to_version", "bytes_down", "full_size",
-        "seconds",
+        "seconds", "model", "why",
     }  # fmt: skip
     for kind in get_args(EventKind):
         with pytest.raises(ContentError, match="it has no key 'pupil'"):

@@ -18,8 +18,18 @@ from sync.bundle.offer import (
 )
 from sync.canonical import Digest
 from sync.codec import tensor
+from sync.inventory import INVENTORY_PATH, MAX_ASSETS, MAX_INVENTORY_BYTES, About
 from sync.lesson import CHANNEL_PATH, MAX_CHANNEL_BYTES, MAX_LESSON_BYTES
 from sync.manifest import MAX_ENTRIES, MAX_MANIFEST_BYTES, MAX_PATH_CHARS, Entry, Kind
+from sync.recipe import (
+    MAX_ARCHIVE_BYTES,
+    MAX_MEMBERS,
+    MAX_PIECES,
+    MAX_RECIPE_BYTES,
+    Piece,
+    Recipe,
+)
+from sync.recipe import from_bytes as recipe_from_bytes
 from sync.transport.directory import Layout
 from sync.varint import MAX_BYTES, Cursor
 
@@ -69,6 +79,60 @@ def test_lessons_have_the_limits_described(text: str) -> None:
     assert f"at most {MAX_LESSON_BYTES // 1024} KiB" in said
     assert f"channel description {MAX_CHANNEL_BYTES // 1024} KiB" in said
     assert f"`{CHANNEL_PATH}`" in said
+
+
+def test_the_inventory_is_as_described(text: str) -> None:
+    [rows] = tables(text, "Inventory")
+    assert tuple(column(rows, "field")) == About.__struct_fields__
+    assert f"`{INVENTORY_PATH}`" in section(text, "Inventory")
+    said = f"at most {MAX_ASSETS} files and {MAX_INVENTORY_BYTES // 2**20} MiB"
+    assert said in section(text, "Inventory")
+    assert rows[0]["limit"] == f"{MAX_PATH_CHARS} characters"
+
+
+def test_a_plain_archive_can_be_written_with_the_tables_alone(text: str, root: Path) -> None:
+    fields, local, central, end, pieces = tables(text, "Archive")
+    assert tuple(column(fields, "field")) == Recipe.__struct_fields__
+    assert [row["limit"] for row in fields[2:]] == [str(MAX_MEMBERS), str(MAX_PIECES)]
+    assert {name for row in pieces for name in row["fields"].split(", ")} == set(
+        Piece.__struct_fields__
+    )
+    assert f"at most {MAX_RECIPE_BYTES} bytes" in section(text, "Archive")
+    assert f"at most {MAX_ARCHIVE_BYTES} bytes" in section(text, "Archive")
+    folder = root / "tests" / "vectors" / "archive-1"
+    members = {}
+    for name in recipe_from_bytes((folder / "plain.json").read_bytes()).members:
+        members[name] = (folder / "members" / name).read_bytes()
+
+    def written(rows: Rows, known: dict[str, int]) -> bytes:
+        out = b""
+        for row in rows:
+            name, value, width = row[next(iter(row))], row["value"], int(row["bytes"])
+            if value == "as in the local header":
+                out += shared
+            elif name in known:
+                out += known[name].to_bytes(width, "little")
+            elif name == "signature":
+                out += bytes.fromhex(value)
+            elif name == "date":
+                out += int(value[:4], 16).to_bytes(width, "little")
+            else:
+                out += int(value).to_bytes(width, "little")
+        return out
+
+    body, directory = b"", b""
+    for name, data in members.items():
+        path = name.encode()
+        flags = 0 if name.isascii() else 0x0800
+        sizes = {"packed size": len(data), "size": len(data), "name length": len(path)}
+        header = written(local, {"flags": flags, "CRC-32": zlib.crc32(data), **sizes})
+        shared = header[4:]
+        directory += written(central, {"offset": len(body)}) + path
+        body += header + path + data
+    counts = dict.fromkeys(("members on this disk", "members"), len(members))
+    sizes = {"directory size": len(directory), "directory offset": len(body)}
+    whole = body + directory + written(end, counts | sizes)
+    assert whole == (folder / "plain.zip").read_bytes()
 
 
 def test_numbers_and_texts_have_the_limits_described(text: str) -> None:
@@ -167,7 +231,7 @@ def test_a_stick_is_laid_out_as_described(text: str) -> None:
 
 
 def test_every_field_says_what_damage_to_it_costs(text: str) -> None:
-    for heading in ("Manifest", "Head of the header", "Offer"):
+    for heading in ("Manifest", "Archive", "Head of the header", "Offer"):
         assert all(column(tables(text, heading)[0], "damage costs"))
 
 
