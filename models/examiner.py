@@ -54,10 +54,14 @@ class Examiner:
         self._process: subprocess.Popen[bytes] | None = None
         self._stopped = False
 
-    def examine(self, folder: Path) -> Report | None:
-        """What the self-test of the model in `folder` came to; None: `stop` was called."""
+    def examine(self, folder: Path, *, write: bool = False) -> Report | None:
+        """What the self-test of the model in `folder` came to; None: `stop` was called.
+
+        `write`: it has none; measure it, write it, then try it.
+        """
+        more = ("--write",) if write else ()
         with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-            code = self._wait(folder, out, err)
+            code = self._wait([*self._bounds, *more, str(folder.resolve())], out, err)
             if self._stopped or code is None:
                 return None
             return self._report(code, _tail(out), _tail(err).decode(errors="replace"))
@@ -69,14 +73,14 @@ class Examiner:
             if self._process:
                 _end(self._process)
 
-    def _wait(self, folder: Path, out: IO[bytes], err: IO[bytes]) -> int | None:
+    def _wait(self, options: Sequence[str], out: IO[bytes], err: IO[bytes]) -> int | None:
         """The exit code; `-SIGALRM` for one that outlived its deadline."""
         with self._lock:
             if self._stopped:
                 return None
             path = os.pathsep.join([str(HOME), *filter(None, [os.environ.get("PYTHONPATH")])])
             process = self._process = subprocess.Popen(
-                [*self._command, *self._bounds, str(folder.resolve())],
+                [*self._command, *options],
                 stdin=subprocess.DEVNULL, stdout=out, stderr=err,
                 env=os.environ | {"PYTHONPATH": path}, start_new_session=True,
             )  # fmt: skip
@@ -127,14 +131,18 @@ def _tail(file: IO[bytes]) -> bytes:
 @click.option("--threads", default=1)
 @click.option("--seconds", default=SECONDS)
 @click.option("--megabytes", default=MEGABYTES)
-def main(folder: Path, threads: int, seconds: float, megabytes: int) -> None:
+@click.option("--write", is_flag=True)
+def main(folder: Path, threads: int, seconds: float, megabytes: int, write: bool) -> None:
     """Try the model in FOLDER within bounds; print the report as JSON."""
     _bound(seconds, megabytes)
-    from models.selftest import check  # here: who only waits for a test loads no runtime
-    from models.store import unlocked
+    from models.selftest import check, measure, to_bytes  # here: who only waits loads no runtime
+    from models.store import SELFTEST, unlocked
 
     try:
-        report = check(unlocked(folder), threads)
+        found = unlocked(folder)
+        if write:
+            (folder / SELFTEST).write_bytes(to_bytes(measure(found, threads)))
+        report = check(found, threads)
     except (ModelError, OSError) as error:
         report = Report("memory" if _memory(str(error)) else "invalid", str(error))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
