@@ -131,16 +131,16 @@ def check(folder: ModelFolder, threads: int) -> Report:
     began = time.monotonic()
     if (writing := expected.decoder) and folder.card.kind == "decoder":
         found = _likely(folder, writing.text, writing.prompt, threads)
-        wrong = _differs("tokens", (found.tokens,), (writing.tokens,), 0)
-        wrong = wrong or _differs("nats a token", (found.nats,), (writing.nats,), writing.tolerance)
+        wrong = differs("tokens", (found.tokens,), (writing.tokens,), 0)
+        wrong = wrong or differs("nats a token", (found.nats,), (writing.nats,), writing.tolerance)
         same = "the same words" if found.answer == writing.answer else "other words"
         told = f"{found.nats:.3f} nats a token, {same} as at its builder's"
     else:
         reading = expected.encoder
         assert reading is not None
         seen = _near(folder, reading.texts, threads)
-        wrong = _differs("tokens", seen.tokens, reading.tokens, 0)
-        wrong = wrong or _differs("cosine", seen.cosines, reading.cosines, reading.tolerance)
+        wrong = differs("tokens", seen.tokens, reading.tokens, 0)
+        wrong = wrong or differs("cosine", seen.cosines, reading.cosines, reading.tolerance)
         told = f"{len(seen.cosines)} cosines as at its builder's"
     return Report("answer" if wrong else "", wrong or told, time.monotonic() - began)
 
@@ -166,7 +166,7 @@ def _near(folder: ModelFolder, texts: Sequence[str], threads: int) -> Reading:
     return Reading(tuple(texts), counts, tuple(round(value, 4) for value in cosines))
 
 
-def _differs(what: str, found: Sequence[float], expected: Sequence[float], tolerance: float) -> str:
+def differs(what: str, found: Sequence[float], expected: Sequence[float], tolerance: float) -> str:
     """Which value is not what it must be; empty when all are. NaN never is."""
     if len(found) != len(expected):
         return f"{len(found)} values of {what} instead of {len(expected)}"
