@@ -39,7 +39,7 @@ class Trial(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Starts with it that did not end in order."""
 
 
-class Testing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Attempt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A self-test that was begun, and how often; so that one that fells the machine ends."""
 
     edition: Id
@@ -75,7 +75,7 @@ class Pointer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     current: Edition | None = None
     previous: Edition | None = None
     trial: Trial | None = None
-    testing: Testing | None = None
+    attempt: Attempt | None = None
     refused: Annotated[tuple[Refusal, ...], Meta(max_length=MAX_REFUSED)] = ()
     last: Change | None = None
     format: Literal[1] = 1
@@ -97,14 +97,14 @@ def version_of(edition: Edition | None) -> str:
 
 def begin_test(pointer: Pointer, edition: Edition) -> Pointer:
     """One more self-test of `edition` begins."""
-    held = pointer.testing
+    held = pointer.attempt
     tries = held.tries + 1 if held and held.edition == edition.id else 1
-    return replace(pointer, testing=Testing(edition.id, tries))
+    return replace(pointer, attempt=Attempt(edition.id, tries))
 
 
 def end_test(pointer: Pointer) -> Pointer:
     """The self-test ended, or was given up in order."""
-    return replace(pointer, testing=None)
+    return replace(pointer, attempt=None)
 
 
 def switch(pointer: Pointer, edition: Edition | None, at: float) -> Pointer:
@@ -113,7 +113,7 @@ def switch(pointer: Pointer, edition: Edition | None, at: float) -> Pointer:
     change = Change("switched", version_of(pointer.current), version_of(edition), at)
     return replace(
         allow(pointer, id_of(edition)),
-        current=edition, previous=before, trial=Trial(at), testing=None, last=change,
+        current=edition, previous=before, trial=Trial(at), attempt=None, last=change,
     )  # fmt: skip
 
 
@@ -123,7 +123,7 @@ def refuse(pointer: Pointer, edition: Edition | None, why: Why, detail: str, at:
         "refused", version_of(pointer.current), version_of(edition), at, why, detail[:MAX_DETAIL]
     )
     return replace(
-        pointer, testing=None, refused=_with(pointer, edition, why, detail, at), last=change
+        pointer, attempt=None, refused=_with(pointer, edition, why, detail, at), last=change
     )
 
 
@@ -138,7 +138,7 @@ def back(pointer: Pointer, why: Why, detail: str, at: float) -> Pointer:
     )  # fmt: skip
     refused = _with(pointer, pointer.current, why, detail, at)
     return replace(
-        pointer, current=pointer.previous, previous=None, trial=None, testing=None,
+        pointer, current=pointer.previous, previous=None, trial=None, attempt=None,
         refused=tuple(one for one in refused if one.edition != id_of(pointer.previous)),
         last=change,
     )  # fmt: skip

@@ -193,7 +193,9 @@ class Switch:
         if engine and engine.failure and not self._stop.is_set():
             self._fail(engine, str(engine.failure))
         elif self._models.copies.stamp() != self._stamp:
+            before = self._pointer.last
             self._read()
+            self._tell(before)
             self._serve()
             self._considered = ()
 
@@ -266,8 +268,8 @@ class Switch:
     def _begin(self, edition: Edition) -> bool:
         """Notes that a self-test begins; False when it was begun too often without an end."""
         held = self._change(lambda held: pointers.begin_test(held, edition))
-        if held.testing and held.testing.tries > pointers.MAX_TESTS:
-            tries = held.testing.tries - 1
+        if held.attempt and held.attempt.tries > pointers.MAX_TESTS:
+            tries = held.attempt.tries - 1
             self._refuse(edition, "crash", f"{tries} self-tests began and none came to an end", 0)
             return False
         return True
@@ -353,15 +355,26 @@ class Switch:
 
     def _change(self, decide: Callable[[Pointer], Pointer], seconds: float = 0.0) -> Pointer:
         """Writes the pointer and tells of what happened."""
-        before = self._pointer.last
-        self._pointer = self._models.copies.change(decide)
+        before: Change | None = None
+
+        def noting(held: Pointer) -> Pointer:
+            nonlocal before
+            before = held.last
+            return decide(held)
+
+        self._pointer = self._models.copies.change(noting)
         self._stamp = self._models.copies.stamp()
-        last = self._pointer.last
-        if last and last != before:
-            level = logging.INFO if last.kind == "switched" else logging.WARNING
-            log.log(
-                level, "model %s: %s %s -> %s %s", self._models.name, last.kind,
-                last.from_version, last.to_version, f"({last.why}: {last.detail})" * bool(last.why),
-            )  # fmt: skip
-            self._told(last, seconds)
+        self._tell(before, seconds)
         return self._pointer
+
+    def _tell(self, before: Change | None, seconds: float = 0.0) -> None:
+        last = self._pointer.last
+        if last is None or last == before:
+            return
+        level = logging.INFO if last.kind == "switched" else logging.WARNING
+        why = f" ({last.why}: {last.detail})" if last.why else ""
+        log.log(
+            level, "model %s: %s %s -> %s%s", self._models.name, last.kind,
+            last.from_version, last.to_version, why,
+        )  # fmt: skip
+        self._told(last, seconds)

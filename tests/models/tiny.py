@@ -213,8 +213,8 @@ def train_on(checkpoint: Path, random: np.random.Generator, step: float) -> None
         if name != "__metadata__":
             start, stop = about["data_offsets"]
             raw = np.frombuffer(data[8 + size + start : 8 + size + stop], "<f4")
-            array = raw.reshape(about["shape"]).copy()
+            array: Array = raw.reshape(about["shape"]).copy()
             if array.ndim == 2:
-                array += (random.standard_normal(array.shape) * step).astype(np.float32)
+                array += step * random.standard_normal(array.shape, np.float32)
             tensors[name] = array
     write_safetensors(path, tensors)
