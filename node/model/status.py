@@ -26,6 +26,6 @@ class ModelStatus(msgspec.Struct, frozen=True):
     source: Source = ""
     trouble: str = ""
     """What is wrong, for operators: also when another edition answers in its place."""
-    waiting: str = ""
+    pending: str = ""
     """Why what the channel carries is not tried yet."""
     last: Change | None = None

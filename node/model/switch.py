@@ -109,7 +109,7 @@ class Switch:
         self._considered: tuple[object, ...] = ()
         self._fresh = False
         self._testing = False
-        self._waiting = ""
+        self._pending = ""
         self._trouble: tuple[State, str] | None = None
 
     # From any thread.
@@ -131,7 +131,7 @@ class Switch:
             version=engine.version if engine else "",
             source=("shipped" if self._sits == pointers.SHIPPED else "channel") if engine else "",
             trouble=trouble[1] if trouble else "",
-            waiting=self._waiting,
+            pending=self._pending,
             last=pointer.last,
         )
 
@@ -230,14 +230,14 @@ class Switch:
         if about == self._considered:
             return
         self._considered = about
-        self._waiting = ""
+        self._pending = ""
         try:
             carried = self._models.carried(self._channel.manifest())
             choice = choose(self._pointer, carried, self._models.shipped_version())
             if isinstance(choice, Try):
                 self._take(choice.edition)
         except (ChaskiError, ModelError, OSError) as error:
-            self._waiting = str(error)
+            self._pending = str(error)
             raise
         finally:
             if self._seat.engine is None and not self._stop.is_set():

@@ -370,7 +370,7 @@ def test_objects_that_are_still_on_their_way_are_waited_for(
     node.place.blobs.remove(file.sha256)  # type: ignore[arg-type]
     node.switch.look()
     assert node.version == v(made["shipped"])
-    assert "not here" in node.switch.status().waiting
+    assert "not here" in node.switch.status().pending
     assert node.told == []
     node.place.blobs.put(whole)
     node.switch.news()
@@ -386,7 +386,7 @@ def test_a_channel_whose_model_is_none_changes_nothing(
     (half / "selftest.json").unlink()
     take(node, 1, half)
     assert node.version == v(made["shipped"])
-    assert "selftest.json is missing" in node.switch.status().waiting
+    assert "selftest.json is missing" in node.switch.status().pending
 
 
 def test_a_pointer_that_cannot_be_read_counts_as_none(node: Thinker, made: dict[str, Path]) -> None:

@@ -18,6 +18,7 @@ from models.engine import Engine, EngineStats, Piece, Sampling, Stream
 from models.errors import ModelError, Overloaded
 from node.config import NodeConfig, NodeTable, SyncTable
 from node.model.seat import Seat
+from node.model.status import ModelStatus
 from node.portal.app import build_portal
 from node.services import Services
 from node.sticks import Sticks
@@ -59,6 +60,7 @@ class ScriptedEngine:
 
     def reset(self) -> None:
         """Well again, with nobody waiting."""
+        self.status = ModelStatus("running", self.name, self.version, "shipped")
         self.pieces: tuple[str, ...] = EXPLANATION
         self.place = 0
         self.silent = self.full = self.dead = self.broken = self.sick = False
@@ -215,6 +217,7 @@ def school(folder: Path, *, tutor: bool = True, language: Language = "es") -> Sc
         metrics=Metrics(CollectorRegistry()),
         clock=Clock(wall=lambda: NOW),
         record_event=lambda kind, data: events.append((kind, data)),
+        model=lambda: engine.status if tutor else ModelStatus("off"),
     )
     return School(place, engine, updater, services, events)
 
