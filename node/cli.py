@@ -23,6 +23,7 @@ from node.desk import Desk, pass_desk
 from node.errand import import_through
 from node.folder import DataFolder
 from node.model.commands import models
+from node.model.hand import in_use
 from node.outcome import Outcome, error_of
 from node.provision import provision
 from node.selftest import selftest
@@ -125,12 +126,14 @@ def _told(outcome: Outcome) -> str:
 def status(desk: Desk, as_json: bool) -> None:
     """What is installed, when the hub was heard, what waits for a link."""
     config = desk.config()
+    folder = DataFolder(Path(config.node.data))
     found = statuses.look(
-        DataFolder(Path(config.node.data)),
+        folder,
         config.node.id,
         config.sync.hub or config.kafka.bootstrap,
         config.sync.channel,
         config.telemetry.spool_megabytes * app.MEGABYTE,
+        in_use(app.build_models(config, folder)) if config.tutor.enabled else "",
     )
     if as_json:
         click.echo(msgspec.json.encode(found).decode())

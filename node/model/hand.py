@@ -73,6 +73,18 @@ def _line(
     )
 
 
+def in_use(models: Models) -> str:
+    """The model that explains, in a line."""
+    pointer = models.copies.read()
+    version = pointer.current.version if pointer.current else models.shipped_version()
+    source = "channel" if pointer.current else SHIPPED
+    how = ", on trial" if pointer.trial else ""
+    last = pointer.last
+    if last and last.why:
+        how += f"; {last.kind.replace('_', ' ')}: {last.why}"
+    return f"{models.name} {version}, {source}{how}" if version else f"{models.name} is missing"
+
+
 def use(
     models: Models, manifest: Manifest | None, wanted: str, examiner: Examiner, at: float
 ) -> Edition | None:
