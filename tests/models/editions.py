@@ -12,10 +12,10 @@ from tests.models import tiny
 NAME = "tutor-tiny"
 
 
-def decoder(folder: Path, *, seed: int = 1, further: float = 0.0) -> Path:
+def decoder(folder: Path, *, seed: int = 1, further: float = 0.0, width: int = 64) -> Path:
     """A model folder `folder`/tutor-tiny with card and self-test; `further` training moves its
     weights by so much."""
-    checkpoint = tiny.gpt2(folder / "checkpoint", seed=seed)
+    checkpoint = tiny.gpt2(folder / "checkpoint", seed=seed, width=width)
     if further:
         tiny.train_on(checkpoint, np.random.default_rng(7), further)
     made = folder / NAME
