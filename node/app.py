@@ -253,8 +253,10 @@ def chores(node: Node, config: NodeConfig) -> list[Coroutine[object, object, Non
         while True:
             node.news.clear()
             await guarded(lambda: node.thinker.run(switch.look))
+            # not wait_for: in Python 3.11 that may lose a cancellation, and a node that ends hangs
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(node.news.wait(), LOOK_SECONDS)
+                async with asyncio.timeout(LOOK_SECONDS):
+                    await node.news.wait()
 
     work: list[Coroutine[object, object, None]] = [
         uplink(),
