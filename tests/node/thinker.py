@@ -58,6 +58,7 @@ class Thinker:
 
     folder: Path
     shipped: Path
+    name: str = NAME
     place: Village = field(init=False)
     seat: Seat[Engine] = field(init=False)
     switch: Switch = field(init=False)
@@ -97,7 +98,7 @@ class Thinker:
     @property
     def models(self) -> Models:
         """As another program would see them."""
-        copies = Copies(self.folder / "models", NAME, self.place.blobs, step=self.step)
+        copies = Copies(self.folder / "models", self.name, self.place.blobs, step=self.step)
         return Models(copies, ModelStore(self.shipped))
 
     def again(self) -> None:
@@ -127,7 +128,7 @@ class Thinker:
     @property
     def kept(self) -> set[str]:
         """Copies on the disk."""
-        home = self.folder / "models" / NAME
+        home = self.folder / "models" / self.name
         return {p.name for p in home.iterdir() if p.is_dir()} if home.is_dir() else set()
 
     def edition(self, folder: Path) -> Edition:
