@@ -15,7 +15,8 @@ class ModelStatus(msgspec.Struct, frozen=True):
 
     `off`: switched off in the settings. `missing`: no folder of that name. `damaged`: no whole
     folder. `stopped`: it does not open, or stopped while answering. In these four nothing is
-    explained. `testing`: another edition is tried meanwhile. `trial`: it has yet to prove
+    explained. `testing`: another edition is tried or opened; where memory is short none answers
+    meanwhile. `trial`: it has yet to prove
     itself. `running`.
     """
 

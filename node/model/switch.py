@@ -119,8 +119,8 @@ class Switch:
         engine, pointer = self._seat.engine, self._pointer
         state: State = "running"
         trouble = self._trouble
-        if engine is None:
-            state = trouble[0] if trouble else "stopped"
+        if engine is None:  # without trouble: one has left, the next has not come yet
+            state = trouble[0] if trouble else "testing"
         elif self._testing:
             state = "testing"
         elif pointer.trial:

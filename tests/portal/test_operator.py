@@ -99,7 +99,7 @@ MODEL = {
     "missing": "no tiene el modelo que pide su configuración",
     "damaged": "El modelo está dañado.",
     "stopped": "El modelo dejó de funcionar.",
-    "testing": "Se está probando un modelo nuevo",
+    "testing": "Se está probando un modelo nuevo.",
     "trial": "Responde un modelo nuevo, a prueba",
     "running": "El modelo funciona.",
     "off": "El tutor está apagado en la configuración.",
