@@ -80,19 +80,26 @@ class Tally:
 
     def __init__(self, sits: Callable[[], Sitter | None]) -> None:
         self._sits = sits
+        self._leaving: tuple[Sitter, ...] = ()
         self._gone: EngineStats | None = None
 
     def stats(self) -> "EngineStats | None":
         """Busy as the engine now, totals of all; None before the first engine."""
-        engine = self._sits()
-        now = engine.stats() if engine else None
-        if self._gone is None or now is None:
-            return now or self._gone
-        return _sum(self._gone, now)
+        total = self._gone
+        now = self._sits()
+        for engine in (*self._leaving, *((now,) if now else ())):
+            stats = engine.stats()
+            total = _sum(total, stats) if total else stats
+        return total
 
-    def leave(self, engine: Sitter) -> None:
+    def leaves(self, engine: Sitter) -> None:
+        """`engine` sits no longer and writes its last answers."""
+        self._leaving = (*self._leaving, engine)
+
+    def left(self, engine: Sitter) -> None:
         """Keeps the totals of an engine that is closed next."""
         last = replace(engine.stats(), active=0, waiting=0)
+        self._leaving = tuple(one for one in self._leaving if one is not engine)
         self._gone = _sum(self._gone, last) if self._gone else last
 
 

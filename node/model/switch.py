@@ -203,7 +203,7 @@ class Switch:
         log.warning("%s", detail)
         self._seat.put(None)
         self._sits = ""
-        see_out(self._seat, engine, 0, self._stop, self._tally.leave)
+        see_out(self._seat, engine, 0, self._stop, self._tally.left)
         if self._way_back():
             self._change(lambda held: pointers.fail(held, detail, self._clock()))
         else:
@@ -304,7 +304,7 @@ class Switch:
             try:
                 folder = self._models.folder(edition)
                 self._seat_down(folder, edition)
-            except (ModelError, ChaskiError, OSError) as error:
+            except (ModelError, ChaskiError, OSError, MemoryError) as error:
                 self._cannot(edition, error)
                 continue
             return
@@ -312,14 +312,15 @@ class Switch:
     def _cannot(self, edition: Edition | None, error: Exception) -> None:
         """An edition that cannot be opened: the first to be so is the trouble."""
         hint = getattr(error, "hint", "")
-        log.warning("model %s: %s%s", self._models.name, error, f" ({hint})" if hint else "")
-        damaged = isinstance(error, DamagedModelError)
+        detail = str(error) or type(error).__name__
+        log.warning("model %s: %s%s", self._models.name, detail, f" ({hint})" if hint else "")
+        files = isinstance(error, DamagedModelError | ChaskiError | OSError)
         if self._trouble is None:
             whole = edition or self._models.shipped_version() is not None
-            state: State = "damaged" if damaged else "stopped" if whole else "missing"
-            self._trouble = state, str(error)
-        if edition and not damaged and self._pointer.current == edition and self._way_back():
-            self._change(lambda held: pointers.back(held, "open", str(error), self._clock()))
+            state: State = "damaged" if files else "stopped" if whole else "missing"
+            self._trouble = state, detail
+        if edition and not files and self._pointer.current == edition and self._way_back():
+            self._change(lambda held: pointers.back(held, "open", detail, self._clock()))
 
     def _seat_down(self, folder: ModelFolder, edition: Edition | None) -> None:
         self._make_room(folder.model.stat().st_size)
@@ -341,7 +342,8 @@ class Switch:
                 self._see_out(engine)
 
     def _see_out(self, engine: "Engine") -> None:
-        see_out(self._seat, engine, self._drain, self._stop, self._tally.leave)
+        self._tally.leaves(engine)
+        see_out(self._seat, engine, self._drain, self._stop, self._tally.left)
 
     def _way_back(self) -> bool:
         """True when there is something to go back to."""

@@ -162,6 +162,27 @@ def test_a_model_that_passes_and_then_does_not_open_leads_back(
     assert node.switch.status().last
 
 
+@pytest.mark.parametrize("error", [MemoryError(), OSError(5, "Input/output error")])
+def test_want_of_memory_or_a_bad_disk_while_opening_costs_no_school_its_lessons(
+    node: Thinker, made: dict[str, Path], error: Exception
+) -> None:
+    take(node, 1, made["first"])
+    inner = node._open
+
+    def open_(folder: ModelFolder) -> Engine:
+        if folder.version == v(made["first"]):
+            raise error
+        return inner(folder)
+
+    node.switch.close()
+    node.born()
+    node.switch._open = open_
+    node.switch.start()
+    assert node.version == v(made["shipped"])
+    refused = node.models.copies.read().refusal(node.edition(made["first"]).id)
+    assert (refused is None) == isinstance(error, OSError), "a disk says nothing of a model"
+
+
 def test_a_program_that_dies_with_a_new_model_goes_back_to_the_old_one(
     node: Thinker, made: dict[str, Path]
 ) -> None:
