@@ -19,7 +19,7 @@ from typing import Literal
 
 from sqlite_utils import Database, Migrations
 
-from hub.fleet import SPOOLED, VERSION, Contact, Labels, NodeState, Reading, fleet
+from hub.fleet import SERIES, Contact, Labels, NodeState, Reading, fleet
 from sync.database import plain
 from sync.errors import ContentError
 from sync.files import make_folder
@@ -172,7 +172,7 @@ class Blocks:
 
     def fleet(self, head: int, now: float) -> list[NodeState]:
         """Every node's state at unix second `now`, when `head` is the newest version."""
-        return fleet(self.contacts(), self.readings((VERSION, SPOOLED)), head, now)
+        return fleet(self.contacts(), self.readings(SERIES), head, now)
 
     def contacts(self) -> list[Contact]:
         """Every node that ever reported, by name."""

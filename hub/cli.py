@@ -10,7 +10,19 @@ from pathlib import Path
 import click
 
 from hub import config as settings
-from hub.commands import channel, content, files, fleet, kafka, keys, people, review, stick, upkeep
+from hub.commands import (
+    channel,
+    content,
+    files,
+    fleet,
+    kafka,
+    keys,
+    models,
+    people,
+    review,
+    stick,
+    upkeep,
+)
 from hub.office import Office
 from sync.exits import Program
 
@@ -44,7 +56,7 @@ for command in (
     upkeep.serve,
     channel.status,
     fleet.fleet,
-    upkeep.models,
+    models.models,
     people.users,
     people.enrol,
     upkeep.selftest,

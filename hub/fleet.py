@@ -17,6 +17,11 @@ SILENT_SECONDS = 7 * 86400.0
 
 VERSION = "chaski_node_installed_version"
 SPOOLED = "chaski_node_spool_blocks"
+MODEL = "chaski_model_info"
+MODEL_STATE = "chaski_model_state"
+SERIES = (VERSION, SPOOLED, MODEL, MODEL_STATE)
+"""What is read of each node."""
+WELL = "running"
 Labels = tuple[tuple[str, str], ...]
 
 
@@ -56,14 +61,18 @@ class NodeState:
     clock: str
     last: float
     """Unix seconds of the last contact, by the hub's clock."""
+    model: str | None = None
+    """Name and version of the model that explains, and how it is unless well."""
 
 
 def fleet(
     contacts: Iterable[Contact], readings: Iterable[Reading], head: int, now: float
 ) -> list[NodeState]:
     """Every node, those that need somebody first. `head` is the newest version, 0 for none."""
-    values: dict[tuple[str, str], float] = {(r.node, r.name): r.value for r in readings}
-    states = [_state(contact, values, head, now) for contact in contacts]
+    told = list(readings)
+    values: dict[tuple[str, str], float] = {(r.node, r.name): r.value for r in told}
+    models = _models(told)
+    states = [_state(contact, values, models.get(contact.node), head, now) for contact in contacts]
     return sorted(states, key=lambda s: (ORDER.index(s.condition), -(s.lag or 0), s.node))
 
 
@@ -76,7 +85,11 @@ def count(states: Iterable[NodeState]) -> dict[Condition, int]:
 
 
 def _state(
-    contact: Contact, values: dict[tuple[str, str], float], head: int, now: float
+    contact: Contact,
+    values: dict[tuple[str, str], float],
+    model: str | None,
+    head: int,
+    now: float,
 ) -> NodeState:
     version = _whole(values.get((contact.node, VERSION)))
     lag = None if version is None else max(0, head - version)
@@ -88,7 +101,29 @@ def _state(
     elif lag:
         condition = "behind"
     spooled = _whole(values.get((contact.node, SPOOLED)))
-    return NodeState(contact.node, condition, version, lag, spooled, contact.clock, contact.last)
+    return NodeState(
+        contact.node, condition, version, lag, spooled, contact.clock, contact.last, model
+    )
+
+
+def _models(readings: Iterable[Reading]) -> dict[str, str]:
+    """What each node told last of its model. A series that has ended keeps its last value: the
+    newest reading that is not 0 counts."""
+    newest: dict[tuple[str, str], Reading] = {}
+    for reading in readings:
+        place = reading.node, reading.name
+        if reading.name in (MODEL, MODEL_STATE) and reading.value:
+            held = newest.get(place)
+            if held is None or reading.time > held.time:
+                newest[place] = reading
+    told: dict[str, str] = {}
+    for node in {node for node, _ in newest}:
+        state, info = newest.get((node, MODEL_STATE)), newest.get((node, MODEL))
+        how = dict(state.labels).get("state", "") if state else WELL
+        answers = info is not None and (state is None or info.time >= state.time)
+        words = [dict(info.labels).get(k, "") for k in ("name", "version")] if info else []
+        told[node] = " ".join((*(words if answers else ()), *([how] if how != WELL else ())))
+    return told
 
 
 def _whole(value: float | None) -> int | None:

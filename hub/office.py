@@ -19,6 +19,7 @@ from hub.intake import MAX_KEPT_BYTES, MAX_NAMES
 from hub.keyring import Keyring
 from hub.language import LanguageJudge
 from hub.library import Library
+from hub.model_stock import ModelStock
 from hub.publisher import Publisher
 from hub.ranker import Ranker
 from hub.review import Review
@@ -27,6 +28,7 @@ from hub.stock import Stock
 from hub.users import Users
 from models.encoder import Encoder
 from models.engine.engine import Engine
+from models.examiner import Examiner
 from models.store import ModelStore
 from sync.errors import ContentError
 from sync.lesson import Channel
@@ -87,6 +89,11 @@ class Office:
     def stock(self) -> Stock:
         """What the channel carries besides lessons."""
         return Stock(self.library, self.shelf)
+
+    @cached_property
+    def model_stock(self) -> ModelStock:
+        """The models that the channel carries."""
+        return ModelStock(self.stock, self.shelf, Examiner(threads=self.config.hub.threads))
 
     @cached_property
     def signing(self) -> Signing:

@@ -15,6 +15,10 @@ class ModelError(Exception):
         self.hint = hint
 
 
+class DamagedModelError(ModelError):
+    """A file of a model is missing, or is not the one that it must be."""
+
+
 class Overloaded(ModelError):  # noqa: N818 - an answer, not a fault
     """The queue is full; nothing was queued. `position` is what the caller's would have been."""
 

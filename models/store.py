@@ -1,10 +1,10 @@
 """Find and verify the model folders that ship.
 
-* A model is a folder: model.onnx, tokenizer.json, card.toml, licences.
+* A model is a folder: model.onnx, tokenizer.json, card.toml, selftest.json, licences.
 * `models.lock.json` beside the folders lists every file with its SHA-256 and size. A folder
   is opened only when every listed file is whole; a file that is not listed is never read.
-* `version` names what changes an answer: the digest of model.onnx and tokenizer.json. The
-  card and the licences may be corrected without a new version.
+* `version` names what changes an answer: the digest of model.onnx, tokenizer.json and data
+  files of the graph (`model.*`). The card and the licences may be corrected without a new version.
 
 `python -m models.store lock [FOLDER]` writes the lock, `verify [FOLDER]` checks it.
 """
@@ -20,13 +20,17 @@ import msgspec
 from msgspec import Meta
 
 from models.command import run
-from models.errors import ModelError
+from models.errors import DamagedModelError, ModelError
 
 LOCK = "models.lock.json"
 CARD = "card.toml"
 MODEL = "model.onnx"
 TOKENIZER = "tokenizer.json"
+SELFTEST = "selftest.json"
 NAME = r"^[a-z0-9][a-z0-9._-]{0,63}$"
+FILE = r"^[A-Za-z0-9][\w.-]{0,99}$"
+MAX_FILES = 32
+"""Files of one model folder."""
 CARD_LIMIT = 64 * 1024  # bytes
 LOCK_LIMIT = 1024 * 1024  # bytes
 RELOCK = "restore the folder from the release, or after a change of yours: make the lock anew"
@@ -64,13 +68,16 @@ class LockedFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     size: Annotated[int, Meta(ge=0)]
 
 
+Files = Annotated[
+    Mapping[Annotated[str, Meta(pattern=FILE)], LockedFile], Meta(max_length=MAX_FILES)
+]
+"""The files of one model folder, by name."""
+
+
 class Lock(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`models.lock.json`: model name -> file name -> digest and size."""
 
-    models: Mapping[
-        Annotated[str, Meta(pattern=NAME)],
-        Mapping[Annotated[str, Meta(pattern=r"^[A-Za-z0-9][\w.-]{0,99}$")], LockedFile],
-    ]
+    models: Mapping[Annotated[str, Meta(pattern=NAME)], Files]
     format: Literal[1] = 1
 
 
@@ -121,16 +128,11 @@ class ModelStore:
                 f"there is no model {name!r} in {self.folder}",
                 hint=f"models there: {known}; set one of them, or add it and make the lock anew",
             )
-        for required in (MODEL, TOKENIZER, CARD):
-            if required not in files:
-                raise ModelError(f"model {name}: {required} is not in {LOCK}", hint=RELOCK)
-        path = self.folder / name
-        for filename, expected in files.items():
-            _verify(name, path / filename, expected)
-        card = _read_card(path / CARD)
-        if card.name != name:
-            raise ModelError(f"model {name}: its card is of {card.name!r}", hint=RELOCK)
-        return ModelFolder(name=name, path=path, card=card, version=version(files))
+        return verified(name, self.folder / name, files)
+
+    def files(self, name: str) -> Files | None:
+        """What the lock says of model `name`; None: nothing. Raises ModelError: no lock."""
+        return self._lock().models.get(name)
 
     def _lock(self) -> Lock:
         path = self.folder / LOCK
@@ -142,12 +144,50 @@ class ModelStore:
                 hint="point `models` to the folder that holds models.lock.json (models/onnx)",
             ) from error
         except msgspec.DecodeError as error:
-            raise ModelError(f"{path} is damaged: {error}", hint=RELOCK) from error
+            raise DamagedModelError(f"{path} is damaged: {error}", hint=RELOCK) from error
+
+
+def verified(name: str, path: Path, files: Files) -> ModelFolder:
+    """The folder `path` as model `name`, when it holds `files`, whole.
+
+    Raises:
+        DamagedModelError: a file is missing or differs. ModelError: it is no model folder.
+    """
+    for required in (MODEL, TOKENIZER, CARD):
+        if required not in files:
+            raise ModelError(f"model {name}: {required} is not in {LOCK}", hint=RELOCK)
+    for filename, expected in files.items():
+        _verify(name, path / filename, expected)
+    card = _read_card(path / CARD)
+    if card.name != name:
+        raise ModelError(f"model {name}: its card is of {card.name!r}", hint=RELOCK)
+    return ModelFolder(name=name, path=path, card=card, version=version(files))
+
+
+def unlocked(path: Path) -> ModelFolder:
+    """The folder `path`, of which nobody has said what it must hold; for builders and children.
+
+    Raises:
+        ModelError: it is no model folder.
+    """
+    card = _read_card(path / CARD)
+    return ModelFolder(card.name, path, card, version(measured(path)))
+
+
+def measured(path: Path) -> dict[str, LockedFile]:
+    """The files of the folder `path`, hashed. Raises ModelError: a model file is missing."""
+    files = sorted(p for p in path.iterdir() if p.is_file() and not p.name.startswith("."))
+    found = {p.name: LockedFile(sha256=_sha256(p), size=p.stat().st_size) for p in files}
+    for required in (MODEL, TOKENIZER):
+        if required not in found:
+            raise ModelError(f"{path} has no {required}", hint="build the model first")
+    return found
 
 
 def version(files: Mapping[str, LockedFile]) -> str:
-    """First 12 hex digits of the digest over the model and its tokenizer."""
-    text = "".join(f"{files[name].sha256}  {name}\n" for name in (MODEL, TOKENIZER))
+    """First 12 hex digits of the digest over the model, its tokenizer and its data."""
+    data = sorted(name for name in files if name.startswith("model.") and name != MODEL)
+    text = "".join(f"{files[name].sha256}  {name}\n" for name in (MODEL, TOKENIZER, *data))
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
@@ -162,13 +202,7 @@ def write_lock(folder: Path) -> Lock:
         card = _read_card(path / CARD)
         if card.name != path.name:
             raise ModelError(f"{path / CARD} is of {card.name!r}", hint="name it as its folder")
-        files = sorted(p for p in path.iterdir() if p.is_file() and not p.name.startswith("."))
-        models[card.name] = {
-            p.name: LockedFile(sha256=_sha256(p), size=p.stat().st_size) for p in files
-        }
-        for required in (MODEL, TOKENIZER):
-            if required not in models[card.name]:
-                raise ModelError(f"{path} has no {required}", hint="build the model first")
+        models[card.name] = measured(path)
     lock = Lock(models=models)
     temporary = folder / f".{LOCK}.tmp"
     temporary.write_bytes(msgspec.json.format(msgspec.json.encode(lock), indent=2) + b"\n")
@@ -198,16 +232,18 @@ def _verify(name: str, path: Path, expected: LockedFile) -> None:
         size = path.stat().st_size
         found = _sha256(path) if size == expected.size else ""
     except OSError as error:
-        raise ModelError(
+        raise DamagedModelError(
             f"model {name}: {path.name} is missing ({error.strerror})", hint=RELOCK
         ) from error
     if size != expected.size:
-        raise ModelError(
+        raise DamagedModelError(
             f"model {name}: {path.name} has {size} bytes, the lock says {expected.size}",
             hint=RELOCK,
         )
     if found != expected.sha256:
-        raise ModelError(f"model {name}: {path.name} is damaged (SHA-256 {found})", hint=RELOCK)
+        raise DamagedModelError(
+            f"model {name}: {path.name} is damaged (SHA-256 {found})", hint=RELOCK
+        )
 
 
 def _sha256(path: Path) -> str:

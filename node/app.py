@@ -6,10 +6,12 @@
 | updater | the journal, the objects, the install |
 | telemetry | sealing and sending what waits in the spool |
 | engine | the model |
+| model | which model, its trial, its self-test |
 
 * A data folder has one owner at a time (`lock.py`).
 * A model that is missing or damaged costs the explanations, not the lessons: the node serves,
-  quotes, and says so in its log. A damaged spool is put aside: figures are not worth a school.
+  quotes, and says so in its log and on `/salud`. A damaged spool is put aside: figures are
+  not worth a school.
 * SIGINT and SIGTERM end it: no new connections, open pages get `SHUTDOWN_SECONDS`, a sync
   stops at its next step and is resumed at the next start.
 """
@@ -28,10 +30,17 @@ import aiohttp
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 
-from models.errors import ModelError
+from models.examiner import Examiner
+from models.store import ModelFolder, ModelStore
 from node.config import NodeConfig
 from node.fetcher import Fetcher, Room
 from node.folder import DataFolder
+from node.model.copies import Copies
+from node.model.models import Models
+from node.model.pointer import Change
+from node.model.seat import Seat
+from node.model.status import ModelStatus
+from node.model.switch import LOOK_SECONDS, Switch
 from node.portal.app import build_portal
 from node.road import root_keys
 from node.services import Services
@@ -43,7 +52,7 @@ from node.store.search import Search
 from node.store.store import Store
 from node.telemetry.clock import Clock
 from node.telemetry.forwarder import Forwarded
-from node.telemetry.metrics import Host, Metrics, Spooled, Tutoring
+from node.telemetry.metrics import Host, Metrics, ModelState, Spooled, Tutoring
 from node.telemetry.recorder import Recorder
 from node.telemetry.sampler import Sampler
 from node.telemetry.uplink import Uplink
@@ -81,6 +90,12 @@ class Node:
     link: asyncio.Event
     """Set when the hub was heard: what waits can travel."""
     way: Way
+    switch: Switch | None
+    """Looks after the model; None: the tutor is off, or was left out."""
+    thinker: Worker
+    """Its thread."""
+    news: asyncio.Event
+    """Set when a sync ended: there may be another model."""
 
     async def sample(self) -> None:
         """One reading of the figures."""
@@ -116,17 +131,29 @@ async def build(config: NodeConfig, *, model: bool = True) -> AsyncIterator[Node
         limit = config.telemetry.spool_megabytes * MEGABYTE
         spool = stack.enter_context(contextlib.closing(folder.spool(limit)))
         recorder = Recorder(spool, metrics, clock, name)
-        engine = quiet_engine(config) if model else None
-        if engine:
-            stack.callback(engine.close)
-            metrics.registry.register(Tutoring(engine.stats))
+        seat: Seat[Engine] = Seat()
+        switch, thinker = None, Worker("model")
+        stack.push_async_callback(thinker.close)
+        if model and config.tutor.enabled:
+            switch = build_switch(config, folder, store, seat, clock, metrics, recorder)
+            await thinker.run(switch.start)
+            stack.push_async_callback(thinker.run, switch.close)
+            metrics.registry.register(Tutoring(switch.stats))
+            metrics.registry.register(ModelState(switch.status))
         session = await stack.enter_async_context(aiohttp.ClientSession())
         going = way(config, session, store.place(), clock.now)
         stack.push_async_callback(going.close)
-        link = asyncio.Event()
+        link, news = asyncio.Event(), asyncio.Event()
         disk, telemetry = Worker("updater"), Worker("telemetry")
         stack.push_async_callback(telemetry.close)
         room = Room(folder.free_bytes, config.node.keep_free_megabytes * MEGABYTE)
+
+        def heard(outcome: Outcome) -> None:
+            hear(outcome, metrics, recorder, link)
+            if switch:
+                switch.news()
+            news.set()
+
         updater = Updater(
             Subscription(
                 config.sync.channel,
@@ -140,7 +167,7 @@ async def build(config: NodeConfig, *, model: bool = True) -> AsyncIterator[Node
             clock,
             spare=going.spare,
             journey=going.journey,
-            heard=lambda outcome: hear(outcome, metrics, recorder, link),
+            heard=heard,
         )
         stack.push_async_callback(updater.close)
         installed = store.installed()
@@ -164,20 +191,22 @@ async def build(config: NodeConfig, *, model: bool = True) -> AsyncIterator[Node
             tutor=Tutor(
                 search,
                 library,
-                engine,
+                seat,
                 max_tokens=config.tutor.max_tokens,
                 deadline_s=config.tutor.deadline_seconds,
             ),
-            engine=engine,
+            seat=seat,
             updater=updater,
             sticks=sticks,
             metrics=metrics,
             clock=clock,
             record_event=recorder.record,
+            model=switch.status if switch else lambda: ModelStatus("off", config.tutor.model),
         )
         yield Node(
-            services, store, blobs, updater, sampler, recorder, uplink, telemetry, link, going
-        )
+            services, store, blobs, updater, sampler, recorder, uplink, telemetry, link, going,
+            switch, thinker, news,
+        )  # fmt: skip
 
 
 def run(config: NodeConfig, ready: Callable[[str], None] = lambda url: None) -> None:
@@ -205,6 +234,8 @@ async def serve(config: NodeConfig, ready: Callable[[str], None] = lambda url: N
             await stop.wait()
             log.info("stopping")
         finally:
+            if node.switch:
+                node.switch.stop()
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -220,11 +251,22 @@ def chores(node: Node, config: NodeConfig) -> list[Coroutine[object, object, Non
             node.link.clear()
             await guarded(node.report)
 
+    async def model(switch: Switch) -> None:
+        while True:
+            node.news.clear()
+            await guarded(lambda: node.thinker.run(switch.look))
+            # not wait_for: in Python 3.11 that may lose a cancellation, and a node that ends hangs
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_SECONDS):
+                    await node.news.wait()
+
     work: list[Coroutine[object, object, None]] = [
         uplink(),
         repeat(config.telemetry.every_seconds, node.sample),
         repeat(PREPARE_SECONDS, lambda: asyncio.to_thread(node.services.files.prepare)),
     ]
+    if node.switch:
+        work.append(model(node.switch))
     if config.linked:
         work.append(repeat(config.sync.every_seconds, node.updater.sync))
     return work
@@ -265,23 +307,66 @@ def told(outcome: Outcome) -> dict[str, str]:
     }
 
 
-def quiet_engine(config: NodeConfig) -> "Engine | None":
-    """The tutor's model; None when it is switched off, or cannot be opened, which is logged."""
-    if not config.tutor.enabled:
-        return None
-    try:
-        return open_engine(config)
-    except ModelError as error:
-        log.warning("questions are answered with quotes only: %s (%s)", error, error.hint)
-        return None
+def build_models(config: NodeConfig, folder: DataFolder) -> Models:
+    """Where the tutor's model is: copies of the channel's, and the shipped one."""
+    floor = config.node.keep_free_megabytes * MEGABYTE
+    copies = Copies(folder.models, config.tutor.model, folder.blobs(), floor_bytes=floor)
+    return Models(copies, ModelStore(Path(config.node.models)))
 
 
-def open_engine(config: NodeConfig) -> "Engine":
-    """The tutor's model. Raises ModelError: missing, damaged, or no decoder."""
+def build_examiner(config: NodeConfig) -> Examiner:
+    """What tries a model."""
+    return Examiner(
+        threads=config.node.threads,
+        seconds=config.tutor.selftest_seconds,
+        megabytes=config.tutor.selftest_megabytes,
+    )
+
+
+def build_switch(
+    config: NodeConfig,
+    folder: DataFolder,
+    store: Store,
+    seat: "Seat[Engine]",
+    clock: Clock,
+    metrics: Metrics,
+    recorder: Recorder,
+) -> Switch:
+    """What looks after the model in `seat`."""
+
+    def told(change: Change, seconds: float) -> None:
+        metrics.model(change.kind, seconds)
+        recorder.record("model", told_of(config.tutor.model, change, seconds))
+
+    return Switch(
+        build_models(config, folder),
+        store,
+        seat,
+        lambda found: open_engine(config, found),
+        build_examiner(config),
+        clock.now,
+        told=told,
+        drain_seconds=config.tutor.deadline_seconds + SHUTDOWN_SECONDS,
+    )
+
+
+def told_of(name: str, change: Change, seconds: float) -> dict[str, str]:
+    """A change of the model as an event says it."""
+    return {
+        "model": name,
+        "outcome": change.kind,
+        "why": change.why,
+        "from_version": change.from_version,
+        "to_version": change.to_version,
+        "seconds": f"{seconds:.3f}" if seconds else "",
+        "message": change.detail,
+    }
+
+
+def open_engine(config: NodeConfig, folder: ModelFolder) -> "Engine":
+    """The model in `folder`. Raises ModelError: it does not open, or is no decoder."""
     from models.engine import Engine
-    from models.store import ModelStore
 
-    folder = ModelStore(Path(config.node.models)).open(config.tutor.model)
     return Engine.open(
         folder,
         threads=config.node.threads,

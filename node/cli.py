@@ -8,10 +8,8 @@
 
 import asyncio
 import logging
-import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import click
@@ -19,11 +17,13 @@ import msgspec
 
 from models.errors import ModelError
 from node import app
-from node import config as settings
 from node import status as statuses
 from node.config import NodeConfig
+from node.desk import Desk, pass_desk
 from node.errand import import_through
 from node.folder import DataFolder
+from node.model.commands import models
+from node.model.hand import in_use
 from node.outcome import Outcome, error_of
 from node.provision import provision
 from node.selftest import selftest
@@ -36,19 +36,6 @@ from sync.exits import Program
 from sync.lesson import Language
 from sync.verdict import day
 
-
-@dataclass(frozen=True, slots=True)
-class Desk:
-    """What the commands share: where the settings are. They are read when a command runs."""
-
-    path: Path | None
-
-    def config(self) -> NodeConfig:
-        """The settings. Raises SettingsError."""
-        return settings.load(self.path, os.environ)
-
-
-pass_desk = click.make_pass_decorator(Desk)
 language_option = click.option(
     "--language", type=click.Choice(("es", "qu", "en")), help="Else the node's own."
 )
@@ -139,12 +126,14 @@ def _told(outcome: Outcome) -> str:
 def status(desk: Desk, as_json: bool) -> None:
     """What is installed, when the hub was heard, what waits for a link."""
     config = desk.config()
+    folder = DataFolder(Path(config.node.data))
     found = statuses.look(
-        DataFolder(Path(config.node.data)),
+        folder,
         config.node.id,
         config.sync.hub or config.kafka.bootstrap,
         config.sync.channel,
         config.telemetry.spool_megabytes * app.MEGABYTE,
+        in_use(app.build_models(config, folder)) if config.tutor.enabled else "",
     )
     if as_json:
         click.echo(msgspec.json.encode(found).decode())
@@ -220,7 +209,8 @@ def ask(desk: Desk, question: tuple[str, ...], language: Language | None) -> Non
         _quote(answer)
         if answer.quote is None or not config.tutor.enabled:
             return
-        with app.open_engine(config) as engine:
+        best = app.build_models(config, DataFolder(Path(config.node.data))).best()
+        with app.open_engine(config, best) as engine:
             writing = Tutor(
                 found, library, engine, max_tokens=config.tutor.max_tokens,
                 deadline_s=config.tutor.deadline_seconds,
@@ -283,6 +273,9 @@ def provision_command(desk: Desk, source: Path, force: bool) -> None:
     click.echo(
         f"node {config.node.id} belongs to channel {config.sync.channel} at {config.sync.hub}"
     )
+
+
+main.add_command(models)
 
 
 if __name__ == "__main__":

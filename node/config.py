@@ -125,6 +125,12 @@ class TutorTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     queue_limit: Annotated[
         int, Meta(ge=0, le=256, description="questions that may wait; more are told so at once")
     ] = 32
+    selftest_seconds: Annotated[
+        float, Meta(gt=0, le=3600, description="seconds in which a new model must pass its test")
+    ] = 120.0
+    selftest_megabytes: Annotated[
+        int, Meta(ge=64, le=1_000_000, description="memory a new model may use in its test, MB")
+    ] = 1024
 
 
 class TelemetryTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -5,6 +5,7 @@
 | `node.db` | what is installed, its index, trust (`store/`) |
 | `objects/` | lessons and files by their hash |
 | `journal/` | bundles on their way in |
+| `models/` | the channel's models, each version in a folder (`model/copies.py`) |
 | `spool.db` | what waits for a link (`telemetry/spool.py`) |
 | `lock` | who owns all of it |
 """
@@ -49,6 +50,11 @@ class DataFolder:
     def blobs(self) -> Blobs:
         """The objects."""
         return Blobs(self.path / "objects")
+
+    @property
+    def models(self) -> Path:
+        """Models that came with the channel."""
+        return self.path / "models"
 
     def journal(self) -> Journal:
         """Bundles on their way in."""

@@ -3,25 +3,19 @@
 A check that fails does not stop the next; the first failure's exit code is the program's.
 """
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from models import prompts
 from models.errors import ModelError
-from node.app import MEGABYTE, open_engine
+from node.app import MEGABYTE, build_examiner, build_models
 from node.config import NodeConfig
 from node.folder import DataFolder
 from node.road import root_keys
 from sync.errors import ChaskiError, ContentError
 from sync.files import reserve
 from sync.trust import Floors, TrustedState
-
-PASSAGE = "La papa es un tallo que crece bajo la tierra y guarda alimento."
-QUESTION = "¿Qué es la papa?"
-TOKENS = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +36,7 @@ def selftest(config: NodeConfig) -> Iterator[Check]:
         ("database", lambda: _database(folder)),
         ("objects", lambda: _objects(folder)),
         ("keys", lambda: _keys(folder, config)),
-        ("model", lambda: _model(config)),
+        ("model", lambda: _model(folder, config)),
     )
     for name, check in checks:
         try:
@@ -93,15 +87,16 @@ def _keys(folder: DataFolder, config: NodeConfig) -> str:
     return f"root version {state.root_version} of {hub}"
 
 
-def _model(config: NodeConfig) -> str:
+def _model(folder: DataFolder, config: NodeConfig) -> str:
     if not config.tutor.enabled:
         return "the tutor is switched off"
-    from models.engine import Sampling
-
-    with open_engine(config) as engine:
-        began = time.monotonic()
-        written = engine.generate(prompts.answer(PASSAGE, QUESTION), Sampling(max_tokens=TOKENS))
-        seconds = time.monotonic() - began
-        if not written.tokens:
-            raise ModelError(f"model {engine.name} wrote nothing", hint="restore its folder")
-        return f"{engine.name} {engine.version} wrote {written.tokens} tokens in {seconds:.1f} s"
+    found = build_models(config, folder).best()
+    report = build_examiner(config).examine(found.path)
+    assert report is not None  # nobody stops it
+    if not report.passed:
+        raise ModelError(
+            f"model {found.name} {found.version}: {report.why}: {report.detail}",
+            hint="restore its folder, or `chaski-node models rollback`",
+        )
+    peak = report.peak_bytes / 1e6
+    return f"{found.name} {found.version}: {report.detail}; {report.seconds:.1f} s, {peak:.0f} MB"

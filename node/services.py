@@ -1,7 +1,7 @@
 """Services: what the portal may use of the node. Built once, in `app.py`.
 
 * The portal knows no concrete file, socket or thread; everything comes through here.
-* `engine` is None when no model is on board or the tutor is switched off.
+* `engine` is None while no model is on board or the tutor is switched off; it may change.
 """
 
 from collections.abc import Callable
@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from node.config import NodeConfig
+from node.model.seat import Seat
+from node.model.status import ModelStatus
 from node.sticks import Sticks
 from node.store.files import Files
 from node.store.lessons import Library
@@ -37,9 +39,16 @@ class Services:
     files: Files
     search: Search
     tutor: Tutor
-    engine: "Engine | None"
+    seat: "Seat[Engine]"
     updater: Updater
     sticks: Sticks
     metrics: Metrics
     clock: Clock
     record_event: RecordEvent
+    model: Callable[[], ModelStatus] = lambda: ModelStatus("off")
+    """How the tutor's model is."""
+
+    @property
+    def engine(self) -> "Engine | None":
+        """The engine that answers now; to look at."""
+        return self.seat.engine

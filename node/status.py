@@ -25,9 +25,13 @@ class Status(msgspec.Struct, frozen=True):
     waiting_bytes: int
     dropped: dict[DropReason, int]
     free_bytes: int
+    model: str = ""
+    """The model that explains and how it is; empty: the tutor is off."""
 
 
-def look(folder: DataFolder, node: str, hub: str, channel: str, spool_limit: int) -> Status:
+def look(
+    folder: DataFolder, node: str, hub: str, channel: str, spool_limit: int, model: str = ""
+) -> Status:
     """The status of the node in `folder`. Raises ContentError when its database is damaged."""
     store, spool = folder.store(), folder.spool(spool_limit)
     try:
@@ -45,6 +49,7 @@ def look(folder: DataFolder, node: str, hub: str, channel: str, spool_limit: int
             waiting_bytes=depth.bytes,
             dropped=spool.dropped(),
             free_bytes=folder.free_bytes(),
+            model=model,
         )
     finally:
         spool.close()
@@ -65,5 +70,6 @@ def lines(status: Status) -> list[str]:
         f"last sync {f'{_moment(last.at)}, {last.kind}: {last.message}' if last else 'never'}",
         f"waiting   {status.waiting_blocks} blocks in a spool of {status.waiting_bytes:,} bytes,"
         f" {sum(status.dropped.values())} dropped",
+        f"model     {status.model or 'the tutor is off'}",
         f"disk      {status.free_bytes / 1e6:,.0f} MB free",
     ]

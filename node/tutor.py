@@ -6,12 +6,14 @@
   stays with them (`grounding`). Without a model, or with a full queue, the quote stands alone.
 """
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from models import prompts
 from models.errors import Overloaded
 from node.grounding import Grounded, Judge
+from node.model.seat import Seat
 from node.relevance import shares
 from node.store.lessons import LessonCard, Library
 from node.store.search import Hit, Search
@@ -62,6 +64,19 @@ class Explainer(Protocol):
         ...
 
 
+class Lender(Protocol):
+    """A seat for an explainer; `node.model.seat.Seat`."""
+
+    @property
+    def engine(self) -> Explainer | None:
+        """Who sits there now."""
+        ...
+
+    def lend(self) -> AbstractContextManager[Explainer | None]:
+        """Who sits there, for as long as it takes to ask."""
+        ...
+
+
 class Tutor:
     """Answers questions. Safe from any thread."""
 
@@ -69,23 +84,23 @@ class Tutor:
         self,
         search: Search,
         library: Library,
-        engine: Explainer | None,
+        engine: Explainer | Seat[Any] | None,
         *,
         max_tokens: int = 120,
         deadline_s: float = 60.0,
     ) -> None:
-        """`engine` is None when the tutor is off or no model is on board; the rest bounds one
-        explanation."""
+        """`engine` is None when the tutor is off or no model is on board; in a seat it may come,
+        go and change. The rest bounds one explanation."""
         self._search = search
         self._library = library
-        self._engine = engine
+        self._seat: Lender = engine if isinstance(engine, Seat) else Seat(engine)
         self._max_tokens = max_tokens
         self._deadline_s = deadline_s
 
     @property
     def available(self) -> bool:
         """True when machine text can be written on this node at all."""
-        return self._engine is not None
+        return self._seat.engine is not None
 
     def ask(self, question: str, language: Language) -> Answer:
         """The library's answer; a long question is cut."""
@@ -96,7 +111,7 @@ class Tutor:
         cards = [card for id_ in nearest if (card := self._library.card(id_, language))]
         kind: AnswerKind = "refusal"
         if quote:
-            kind = "answer" if self._engine else "lesson_only"
+            kind = "answer" if self.available else "lesson_only"
         return Answer(kind, question, language, quote, tuple(cards))
 
     def explain(self, answer: Answer) -> Grounded | None:
@@ -105,18 +120,25 @@ class Tutor:
         None for an `answer` means that too many questions are waiting (say: busy). Raises
         ModelError when the engine has stopped.
         """
-        if answer.kind != "answer" or answer.quote is None or self._engine is None:
+        quote = answer.quote
+        if answer.kind != "answer" or quote is None:
             return None
+        with self._seat.lend() as engine:
+            stream = self._begin(engine, quote, answer.question) if engine else None
+        if stream is None:
+            return None
+        return Grounded(stream, Judge(answer.question, quote.passage, quote.language))
+
+    def _begin(self, engine: Explainer, quote: Hit, question: str) -> "Stream | None":
+        """What `engine` writes; None when too many are waiting."""
         from models.engine import Sampling  # here: only a node with a model loads the runtime
 
-        prompt = self._prompt(self._engine, answer.quote, answer.question)
+        prompt = self._prompt(engine, quote, question)
         sampling = Sampling(max_tokens=self._max_tokens, stop=("\n",))
         try:
-            stream = self._engine.submit(prompt, sampling, self._deadline_s)
+            return engine.submit(prompt, sampling, self._deadline_s)
         except Overloaded:
             return None
-        quote = answer.quote
-        return Grounded(stream, Judge(answer.question, quote.passage, quote.language))
 
     def _quote(self, question: str, language: Language) -> Hit | None:
         for result in self._search.results(question, language, CONSIDERED):

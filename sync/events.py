@@ -20,9 +20,9 @@ from sync.errors import ContentError
 from sync.seal import MAX_TIME, check_name, seal, unseal
 
 EventKind = Literal[
-    "search_missed", "question", "feedback", "lesson_opened", "quiz_answered", "sync"
+    "search_missed", "question", "feedback", "lesson_opened", "quiz_answered", "sync", "model"
 ]
-Form = Literal["slug", "word", "language", "number", "choices", "text"]
+Form = Literal["slug", "word", "language", "number", "choices", "text", "model", "edition"]
 
 MAGIC = b"CHE1"
 MAX_BLOCK_BYTES = 1024 * 1024
@@ -51,6 +51,15 @@ KEYS: dict[EventKind, dict[str, Form]] = {
         "seconds": "number",
         "message": "text",
     },
+    "model": {
+        "model": "model",
+        "outcome": "word",
+        "why": "word",
+        "from_version": "edition",
+        "to_version": "edition",
+        "seconds": "number",
+        "message": "text",
+    },
 }
 """What an event of each kind may say. Every key may be left out."""
 
@@ -61,6 +70,8 @@ FORMS: dict[Form, str] = {
     "number": r"[0-9]{1,15}(\.[0-9]{1,3})?",
     "choices": r"([0-9]|-)(\.([0-9]|-))*",
     "text": r".+",
+    "model": r"[a-z0-9][a-z0-9._-]*",
+    "edition": r"shipped|[0-9a-f]{12}",
 }
 MAX_CHARS: dict[Form, int] = {
     "slug": 80,
@@ -69,6 +80,8 @@ MAX_CHARS: dict[Form, int] = {
     "number": 19,
     "choices": 200,
     "text": MAX_TEXT_CHARS,
+    "model": 64,
+    "edition": 12,
 }
 
 _FORMS = {form: re.compile(pattern, re.DOTALL) for form, pattern in FORMS.items()}

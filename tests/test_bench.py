@@ -18,6 +18,7 @@ from tests.bench import (
     histories,
     lessons,
     model_delta,
+    model_switch,
     models,
     peers,
     resume,
@@ -125,3 +126,13 @@ def test_a_tree_that_is_cut_keeps_what_changed() -> None:
 def test_every_benchmark_says_how_it_is_run(name: str, root: Path) -> None:
     text = (root / "tests" / "bench" / f"{name}.py").read_text(encoding="utf-8")
     assert re.search(rf"python -m tests\.bench\.{name} \S*\[?--", text)
+
+
+def test_a_change_of_models_is_measured_with_answers_being_written() -> None:
+    found = model_switch.measure()
+    assert 0 < found["delta"] < found["whole"] / 4
+    assert found["selftest"]["peak_mb"] > 0
+    assert found["beside"]["silent_seconds"] == 0
+    for way in ("beside", "in_turn"):
+        assert found[way]["answers_finished"] == found[way]["answers"]
+        assert found[way]["disk_bytes"] < found["size"] / 100

@@ -3,6 +3,7 @@
 import time
 
 import click
+from rich.markup import escape
 
 from hub.commands.console import json_option, out, pass_office, print_json, table
 from hub.office import Office
@@ -13,7 +14,7 @@ from hub.publisher import published
 @json_option
 @pass_office
 def fleet(office: Office, as_json: bool) -> None:
-    """Every node: installed version, lag, last contact, clock, what waits on it."""
+    """Every node: installed version, lag, last contact, clock, what waits on it, its model."""
     head = published(office.shelf, office.config.channel.id)
     version = head.version if head else 0
     now = time.time()
@@ -23,12 +24,13 @@ def fleet(office: Office, as_json: bool) -> None:
         return
     shown = table(
         f"Nodes; the newest version is {version}",
-        "node", "state", ">version", ">lag", ">hours ago", "clock", ">waiting",
+        "node", "state", ">version", ">lag", ">hours ago", "clock", ">waiting", "model",
     )  # fmt: skip
     for state in states:
         shown.add_row(
             state.node, state.condition, _count(state.version), _count(state.lag),
             f"{(now - state.last) / 3600:.1f}", state.clock, _count(state.spooled),
+            escape(state.model or "?"),
         )  # fmt: skip
     out.print(shown)
 

@@ -1,11 +1,11 @@
-"""serve, models, selftest: the program itself."""
+"""serve, selftest: the program itself."""
 
 from collections.abc import Callable
 
 import click
 
 from hub.brief import Brief
-from hub.commands.console import json_option, out, pass_office, print_json, say, size, table
+from hub.commands.console import pass_office, say, size
 from hub.language import LanguageJudge
 from hub.office import Office
 from hub.publisher import published
@@ -25,40 +25,6 @@ def serve(office: Office) -> None:
     from hub.app import run
 
     run(office.config)
-
-
-@click.group()
-def models() -> None:
-    """The models that draft and rank."""
-
-
-@models.command("list")
-@json_option
-@pass_office
-def list_(office: Office, as_json: bool) -> None:
-    """Every model folder, verified against its lock."""
-    found = [office.models.open(name) for name in office.models.names()]
-    used = {office.config.generator.model: "drafts", office.config.ranker.model: "ranks"}
-    if as_json:
-        print_json(
-            [
-                {
-                    "name": f.name, "version": f.version, "kind": f.card.kind,
-                    "title": f.card.title, "license": f.card.license,
-                    "languages": f.card.languages, "bytes": f.model.stat().st_size,
-                    "use": used.get(f.name, ""),
-                }
-                for f in found
-            ]
-        )  # fmt: skip
-        return
-    shown = table("Models", "name", "version", "kind", "title", "licence", ">size", "here it")
-    for f in found:
-        shown.add_row(
-            f.name, f.version, f.card.kind, f.card.title, f.card.license,
-            size(f.model.stat().st_size), used.get(f.name, ""),
-        )  # fmt: skip
-    out.print(shown)
 
 
 @click.command()

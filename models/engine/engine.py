@@ -157,6 +157,12 @@ class Engine:
             self._changed.notify_all()
         self._thread.join()
 
+    @property
+    def failure(self) -> ModelError | None:
+        """Why nothing more is answered; None while it runs."""
+        with self._changed:
+            return self._stopped
+
     def count(self, text: str) -> int:
         """Tokens of `text`."""
         return len(self._tokenizer.encode(text))

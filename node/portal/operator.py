@@ -13,6 +13,7 @@ from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 from aiohttp import web
 from prometheus_client.exposition import choose_encoder
 
@@ -47,6 +48,7 @@ class Operator:
     async def health(self, request: web.Request) -> web.Response:
         """GET /salud"""
         services = self._services
+        engine = services.engine  # once: it may change while we look
         return self._pages.page(
             request,
             "health.html",
@@ -55,8 +57,9 @@ class Operator:
             outcome=services.updater.last,
             syncing=self._running,
             now=services.clock.now(),
-            engine=services.engine,
-            stats=services.engine.stats() if services.engine else None,
+            engine=engine,
+            stats=engine.stats() if engine else None,
+            model=services.model(),
             lessons=services.store.lessons(),
             disk=self._disk(),
             sticks=await asyncio.to_thread(services.sticks.mounted),
@@ -136,17 +139,14 @@ class Operator:
     def _running(self) -> bool:
         return self._syncing is not None and not self._syncing.done()
 
-    def _model(self) -> dict[str, Any] | None:
-        engine = self._services.engine
-        if engine is None:
-            return None
-        stats = engine.stats()
-        return {
-            "name": engine.name,
-            "version": engine.version,
-            "active": stats.active,
-            "waiting": stats.waiting,
-        }
+    def _model(self) -> dict[str, Any]:
+        engine, status = self._services.engine, self._services.model()
+        told: dict[str, Any] = msgspec.to_builtins(status)
+        if engine:
+            stats = engine.stats()
+            told |= {"name": engine.name, "version": engine.version}
+            told |= {"active": stats.active, "waiting": stats.waiting}
+        return told
 
     def _disk(self) -> Disk:
         usage = shutil.disk_usage(self._services.settings.node.data)

@@ -1,8 +1,8 @@
 """Metrics: the node's figures, on a registry that is passed in. `/metrics` renders it, the
 sampler reads it; nobody else may change it.
 
-* Names are `chaski_node_<noun>_<unit>[_total]`; labels have few values, never a person, a
-  path or a question.
+* Names are `chaski_node_<noun>_<unit>[_total]`, of the tutor's model `chaski_model_…`; labels
+  have few values, never a person, a path or a question.
 * What others know already (disk, engine, spool, clock) is read when the registry is.
 * A figure that is not known is NaN, never a guess: after an unreachable hub the lag is.
 """
@@ -19,6 +19,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from node.model.pointer import ChangeKind
+from node.model.status import ModelStatus, State
 from node.outcome import Outcome
 from node.telemetry.clock import Clock, Quality
 from node.telemetry.spool import Spool
@@ -77,8 +79,18 @@ class Metrics:
         self._sync_seconds = Gauge(
             "chaski_node_sync_seconds", "How long the last sync took.", registry=registry
         )
-        self._lag.set(math.nan)
-        self._synced.set(math.nan)
+        self._switches = Counter(
+            "chaski_model_switches", "Changes of the tutor's model.", ["outcome"], registry=registry
+        )
+        self._selftest = Gauge(
+            "chaski_model_selftest_seconds",
+            "How long the last self-test of a model took; NaN before.",
+            registry=registry,
+        )
+        for made in get_args(ChangeKind):
+            self._switches.labels(made)
+        for unknown in (self._lag, self._synced, self._selftest):
+            unknown.set(math.nan)
 
     def page(self, route: str, seconds: float) -> None:
         """One page was served. `route` is the route's name (bounded set), never the path."""
@@ -94,6 +106,12 @@ class Metrics:
     def installed(self, version: int) -> None:
         """The version that pages show; 0 for none."""
         self._version.set(version)
+
+    def model(self, change: ChangeKind, selftest_seconds: float) -> None:
+        """The model changed, or did not; 0 seconds: there was no self-test."""
+        self._switches.labels(change).inc()
+        if selftest_seconds:
+            self._selftest.set(selftest_seconds)
 
     def outcome(self, outcome: Outcome) -> None:
         """One sync ended."""
@@ -130,15 +148,40 @@ class Host(Collector):
         yield clock
 
 
-class Tutoring(Collector):
-    """The engine, when there is one."""
+class ModelState(Collector):
+    """Which model answers, and how it is."""
 
-    def __init__(self, stats: "Callable[[], EngineStats]") -> None:
+    def __init__(self, status: Callable[[], ModelStatus]) -> None:
+        self._status = status
+
+    def collect(self) -> Iterator[Metric]:
+        """As they are now."""
+        status = self._status()
+        info = GaugeMetricFamily(
+            "chaski_model_info",
+            "1 for the model that answers; none while none does.",
+            labels=["name", "version", "source"],
+        )
+        if status.version:
+            info.add_metric([status.name, status.version, status.source], 1.0)
+        yield info
+        states = GaugeMetricFamily("chaski_model_state", "1 for how it is.", labels=["state"])
+        for state in get_args(State):
+            states.add_metric([state], float(state == status.state))
+        yield states
+
+
+class Tutoring(Collector):
+    """The engine, once there was one."""
+
+    def __init__(self, stats: "Callable[[], EngineStats | None]") -> None:
         self._stats = stats
 
     def collect(self) -> Iterator[Metric]:
         """As they are now."""
         stats = self._stats()
+        if stats is None:
+            return
         yield _gauge("tutor_queue", "Explanations that wait for a place.", stats.waiting)
         yield _gauge("tutor_active", "Explanations being written.", stats.active)
         yield _counter("tutor_tokens", "Tokens written.", stats.tokens_total)

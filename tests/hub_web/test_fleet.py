@@ -2,7 +2,18 @@
 
 from pathlib import Path
 
-from hub.fleet import SILENT_SECONDS, SPOOLED, VERSION, Contact, NodeState, Reading, count, fleet
+from hub.fleet import (
+    MODEL,
+    MODEL_STATE,
+    SILENT_SECONDS,
+    SPOOLED,
+    VERSION,
+    Contact,
+    NodeState,
+    Reading,
+    count,
+    fleet,
+)
 
 NOW = 10.0**9
 
@@ -53,6 +64,29 @@ def test_a_figure_that_no_count_can_be_is_not_shown() -> None:
         assert one(says("a", value)).version is None
 
 
+def info(version: str, seconds_ago: int) -> Reading:
+    labels = (("name", "tutor-es-small"), ("source", "channel"), ("version", version))
+    return Reading("a", MODEL, labels, 1.0, int((NOW - seconds_ago) * 1000))
+
+
+def state(name: str, value: float, seconds_ago: int) -> Reading:
+    return Reading("a", MODEL_STATE, (("state", name),), value, int((NOW - seconds_ago) * 1000))
+
+
+def test_the_model_is_the_one_told_last() -> None:
+    """A series that ended keeps its last value here."""
+    told = (info("aaaaaaaaaaaa", 7200), info("bbbbbbbbbbbb", 60))
+    assert one(*told).model == one(*reversed(told)).model == "tutor-es-small bbbbbbbbbbbb"
+    assert one(*told, state("running", 1, 60), state("trial", 0, 60)).model == one(*told).model
+    assert one().model is None
+
+
+def test_how_the_model_is_stands_beside_it_unless_all_is_well() -> None:
+    told = (state("running", 0, 60), state("trial", 1, 60))
+    assert one(info("bbbbbbbbbbbb", 60), *told).model == "tutor-es-small bbbbbbbbbbbb trial"
+    assert one(info("bbbbbbbbbbbb", 7200), state("damaged", 1, 60)).model == "damaged"
+
+
 def test_who_needs_somebody_comes_first() -> None:
     nodes = ["fine", "late", "later", "mute", "gone"]
     contacts = [contact(n, 10**7 if n == "gone" else 0) for n in nodes]
@@ -65,5 +99,5 @@ def test_who_needs_somebody_comes_first() -> None:
 def test_the_names_are_those_that_nodes_use(root: Path) -> None:
     """The node's source is read as text: hub and node never import each other."""
     source = (root / "node" / "telemetry" / "metrics.py").read_text(encoding="utf-8")
-    for name in (VERSION, SPOOLED):
+    for name in (VERSION, SPOOLED, MODEL, MODEL_STATE):
         assert name in source or f'"{name.removeprefix("chaski_node_")}"' in source

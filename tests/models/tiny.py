@@ -200,3 +200,21 @@ def write_card(folder: Path, kind: str) -> None:
     """A valid card for the model in `folder`."""
     text = CARD.format(name=folder.name, kind=kind)
     (folder / "card.toml").write_text(text, encoding="utf-8")
+
+
+def train_on(checkpoint: Path, random: np.random.Generator, step: float) -> None:
+    """Moves every matrix of `checkpoint` a little, as a fine-tuning would."""
+    path = checkpoint / "model.safetensors"
+    data = path.read_bytes()
+    size = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + size])
+    tensors: dict[str, npt.NDArray[Any]] = {}
+    for name, about in header.items():
+        if name != "__metadata__":
+            start, stop = about["data_offsets"]
+            raw = np.frombuffer(data[8 + size + start : 8 + size + stop], "<f4")
+            array: Array = raw.reshape(about["shape"]).copy()
+            if array.ndim == 2:
+                array += step * random.standard_normal(array.shape, np.float32)
+            tensors[name] = array
+    write_safetensors(path, tensors)

@@ -18,6 +18,7 @@ from playwright.async_api import Browser, ViewportSize, async_playwright
 from models.engine import Engine
 from models.store import ModelStore
 from node.config import SHIPPED_MODELS
+from node.model.seat import Seat
 from node.portal.app import build_portal
 from node.services import Services
 from node.tutor import Tutor
@@ -75,7 +76,7 @@ async def main(path: Path) -> None:
             files=held.files,
             search=held.search,
             tutor=Tutor(held.search, held.library, engine),
-            engine=engine,
+            seat=Seat(engine),
             updater=held.updater,
             sticks=held.sticks,
             metrics=held.metrics,

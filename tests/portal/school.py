@@ -18,6 +18,8 @@ from hub.book import Book, members
 from models.engine import Engine, EngineStats, Piece, Sampling, Stream
 from models.errors import ModelError, Overloaded
 from node.config import NodeConfig, NodeTable, SyncTable
+from node.model.seat import Seat
+from node.model.status import ModelStatus
 from node.portal.app import build_portal
 from node.services import Services
 from node.sticks import Sticks
@@ -60,6 +62,7 @@ class ScriptedEngine:
 
     def reset(self) -> None:
         """Well again, with nobody waiting."""
+        self.status = ModelStatus("running", self.name, self.version, "shipped")
         self.pieces: tuple[str, ...] = EXPLANATION
         self.place = 0
         self.silent = self.full = self.dead = self.broken = self.sick = False
@@ -210,12 +213,13 @@ def school(folder: Path, *, tutor: bool = True, language: Language = "es") -> Sc
         files=Files(place.store, place.blobs),
         search=place.search,
         tutor=Tutor(place.search, place.library, engine if tutor else None),
-        engine=cast(Engine, engine) if tutor else None,
+        seat=Seat(cast(Engine, engine) if tutor else None),
         updater=cast(Updater, updater),
         sticks=Sticks([folder / "sticks"], "escuela", cast(Updater, updater), nothing_waits),
         metrics=Metrics(CollectorRegistry()),
         clock=Clock(wall=lambda: NOW),
         record_event=lambda kind, data: events.append((kind, data)),
+        model=lambda: engine.status if tutor else ModelStatus("off"),
     )
     return School(place, engine, updater, services, events)
 

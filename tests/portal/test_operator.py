@@ -7,18 +7,20 @@ import shutil
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 import pytest
 from pytest_aiohttp.plugin import AiohttpClient
 
+from node.model.pointer import Change, ChangeKind, Why
+from node.model.status import ModelStatus, State
 from node.outcome import OutcomeKind
 from node.portal.app import NO_PAGE, build_portal
 from node.store.store import Installed, Store
 from sync.transport.directory import STICK, DirectorySource, DirectoryWriter
 from tests.portal.conftest import Client
 from tests.portal.page import read
-from tests.portal.school import School, outcome, school
+from tests.portal.school import NOW, School, outcome, school
 from tests.portal.test_student import page
 
 OWN = {"Sec-Fetch-Site": "same-origin"}
@@ -56,7 +58,8 @@ async def test_the_status_is_told_to_programs(client: Client, place: School) -> 
     assert status["last_sync"]["kind"] == "updated"
     assert status["last_sync"]["bytes_down"] == 1800
     assert status["model"] == {
-        "name": "tutor-es-small", "version": "0123456789ab", "active": 1, "waiting": 0,
+        "state": "running", "name": "tutor-es-small", "version": "0123456789ab",
+        "source": "shipped", "trouble": "", "pending": "", "last": None, "active": 1, "waiting": 0,
     }  # fmt: skip
     assert 0 < status["disk"]["free"] <= status["disk"]["total"]
 
@@ -90,6 +93,56 @@ async def test_the_health_page_tells_version_model_and_queue(client: Client, pla
     assert "tutor-es-small 0123456789ab" in text
     assert "En la fila 3" in text
     assert "Lecciones 60" in text
+
+
+MODEL = {
+    "missing": "no tiene el modelo que pide su configuración",
+    "damaged": "El modelo está dañado.",
+    "stopped": "El modelo dejó de funcionar.",
+    "testing": "Se está probando un modelo nuevo.",
+    "trial": "Responde un modelo nuevo, a prueba",
+    "running": "El modelo funciona.",
+    "off": "El tutor está apagado en la configuración.",
+}
+
+
+@pytest.mark.parametrize("state", get_args(State))
+async def test_each_state_of_the_model_is_said_in_words(
+    client: Client, place: School, state: State
+) -> None:
+    place.engine.status = ModelStatus(state, "tutor-es-small", trouble="technical words")
+    text = (await page(client, "/salud")).text
+    if state != "running":
+        assert MODEL[state] in text
+    assert "technical words" in text
+    place.engine.status = ModelStatus(state, "tutor-es-small")
+    text = (await page(client, "/salud")).text
+    assert MODEL[state] in text
+    assert [other for other, words in MODEL.items() if words in text] == [state]
+
+
+@pytest.mark.parametrize("why", get_args(Why))
+@pytest.mark.parametrize("kind", ["refused", "rolled_back"])
+async def test_why_a_model_was_left_is_said_in_each_language(
+    client: Client, place: School, kind: ChangeKind, why: Why
+) -> None:
+    change = Change(kind, "a" * 12, "b" * 12, NOW - 300, why, "technical words")
+    place.engine.status = ModelStatus("running", "tutor-es-small", last=change)
+    told = {
+        language: (await page(client, f"/salud?idioma={language}")).text
+        for language in ("es", "qu", "en")
+    }
+    first = "Se volvió al modelo de antes:" if kind == "rolled_back" else "No se aceptó un modelo"
+    assert first in told["es"]
+    assert len(set(told.values())) == 3
+    assert all("technical words" in text for text in told.values())
+
+
+async def test_a_model_that_waits_is_said_to_wait(client: Client, place: School) -> None:
+    place.engine.status = ModelStatus("running", "tutor-es-small", pending="no space")
+    text = (await page(client, "/salud")).text
+    assert "todavía no se puede probar" in text
+    assert "no space" in text
 
 
 async def test_an_empty_node_without_tutor_is_healthy_in_words(

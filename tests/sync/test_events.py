@@ -37,6 +37,8 @@ VALUES: dict[Form, list[str]] = {
     "number": ["0", "12.345"],
     "choices": ["1.-.0", "-"],
     "text": ["¿Por qué la papa se congela?", "Imaraykutaq"],
+    "model": ["tutor-es-small", "gpt2.v2"],
+    "edition": ["0123456789ab", "shipped"],
 }
 
 
@@ -76,7 +78,7 @@ def test_there_is_no_key_for_a_person_in_any_kind() -> None:
     assert allowed == {
         "query", "question", "message", "language", "lesson", "answer", "verdict", "right",
         "total", "answers", "outcome", "from_version", "to_version", "bytes_down", "full_size",
-        "seconds",
+        "seconds", "model", "why",
     }  # fmt: skip
     for kind in get_args(EventKind):
         with pytest.raises(ContentError, match="it has no key 'pupil'"):

@@ -7,6 +7,9 @@ from typing import get_args
 
 import pytest
 
+from models.edition import NEEDED
+from models.selftest import Reading, Writing
+from models.store import MAX_FILES
 from sync.bundle import Offer, envelope, header, table
 from sync.bundle.offer import (
     CHUNK_BYTES,
@@ -21,6 +24,7 @@ from sync.codec import tensor
 from sync.inventory import INVENTORY_PATH, MAX_ASSETS, MAX_INVENTORY_BYTES, About
 from sync.lesson import CHANNEL_PATH, MAX_CHANNEL_BYTES, MAX_LESSON_BYTES
 from sync.manifest import MAX_ENTRIES, MAX_MANIFEST_BYTES, MAX_PATH_CHARS, Entry, Kind
+from sync.modelfiles import PRIORITY, model_path
 from sync.recipe import (
     MAX_ARCHIVE_BYTES,
     MAX_MEMBERS,
@@ -133,6 +137,17 @@ def test_a_plain_archive_can_be_written_with_the_tables_alone(text: str, root: P
     sizes = {"directory size": len(directory), "directory offset": len(body)}
     whole = body + directory + written(end, counts | sizes)
     assert whole == (folder / "plain.zip").read_bytes()
+
+
+def test_the_files_of_a_model_are_those_described(text: str) -> None:
+    (files,) = tables(text, "Model")
+    assert sorted(column(files, "file")) == sorted(NEEDED)
+    said = section(text, "Model")
+    assert f"priority {PRIORITY}" in said
+    assert f"at most {MAX_FILES} files" in said
+    assert f"`{model_path('<name>', '<file>')}`" in said
+    for kind in (Writing, Reading):
+        assert all(f'"{field}"' in said for field in kind.__struct_fields__)
 
 
 def test_numbers_and_texts_have_the_limits_described(text: str) -> None:

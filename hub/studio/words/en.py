@@ -168,6 +168,7 @@ WORDS = {
     "fleet.last": "Last contact",
     "fleet.clock": "Clock",
     "fleet.spooled": "Blocks waiting",
+    "fleet.model": "Model",
     "fleet.clock_help": "Clock doubtful: the node does not know whether its time is right.",
     "fleet.spooled_help": "Blocks waiting: measurements that the node keeps until there is a link.",
     "fleet.lag.none": "up to date",

@@ -168,6 +168,7 @@ WORDS = {
     "fleet.last": "Último contacto",
     "fleet.clock": "Reloj",
     "fleet.spooled": "Bloques en espera",
+    "fleet.model": "Modelo",
     "fleet.clock_help": "Reloj dudoso: el nodo no sabe si su hora es la correcta.",
     "fleet.spooled_help": "Bloques en espera: mediciones que el nodo guarda hasta tener enlace.",
     "fleet.lag.none": "al día",

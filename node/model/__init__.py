@@ -1,0 +1,1 @@
+"""The model of the tutor: which one answers, how another takes its place, and the way back."""
