@@ -42,6 +42,9 @@ class Plain:
     async def offer(self, channel: str, base: Digest | None, target: Digest) -> Offer | None:
         return None
 
+    async def digests(self, channel: str, base: Digest | None, target: Digest) -> bytes | None:
+        return None
+
     async def object(self, name: Digest) -> bytes:
         return b"o" * 1000
 
