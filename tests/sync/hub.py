@@ -105,7 +105,7 @@ class Hub:
 
     async def _offer(self, request: web.Request) -> web.Response:
         offer = self._wanted(request)
-        return self._answer(request, offer and offer_to_bytes(offer))
+        return self._answer(request, offer_to_bytes(offer) if offer else None)
 
     async def _digests(self, request: web.Request) -> web.Response:
         offer = self._wanted(request)
