@@ -29,15 +29,20 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 
 from models.errors import ModelError
+from node.agenda import Agenda
 from node.config import NodeConfig
+from node.delivery import Delivery
 from node.fetcher import Fetcher, Room
 from node.folder import DataFolder
 from node.portal.app import build_portal
+from node.portal.pages import parse_language
 from node.road import root_keys
 from node.services import Services
 from node.sticks import Sticks
 from node.store.blobs import Blobs
+from node.store.ledger import Ledger
 from node.store.lessons import Library
+from node.store.pins import Pins
 from node.store.search import Search
 from node.store.store import Store
 from node.telemetry.clock import Clock
@@ -52,7 +57,10 @@ from node.updater import Outcome, Subscription, Updater
 from node.way import Way, way
 from node.worker import Worker
 from sync.errors import ChaskiError
+from sync.events import EventKind
 from sync.listening import listen
+from sync.transport import Source
+from sync.transport.rationed import Rationed
 
 if TYPE_CHECKING:  # a node without the tutor does not load the model runtime
     from models.engine import Engine
@@ -122,6 +130,8 @@ async def build(config: NodeConfig, *, model: bool = True) -> AsyncIterator[Node
         link = asyncio.Event()
         disk, telemetry = Worker("updater"), Worker("telemetry")
         stack.push_async_callback(telemetry.close)
+        ledger = Ledger(store)
+        agenda = Agenda(config, store, ledger, clock.now)
         room = Room(folder.free_bytes, config.node.keep_free_megabytes * MEGABYTE)
         updater = Updater(
             Subscription(
@@ -130,11 +140,12 @@ async def build(config: NodeConfig, *, model: bool = True) -> AsyncIterator[Node
             ),
             store,
             blobs,
-            going.source,
+            rationed(config, agenda, going.source),
             Fetcher(blobs, folder.journal(), disk, room),
             disk,
             clock,
-            spare=going.spare,
+            agenda=agenda,
+            spare=going.spare and rationed(config, agenda, going.spare),
             journey=going.journey,
             heard=lambda outcome: hear(outcome, metrics, recorder, link),
         )
@@ -151,6 +162,7 @@ async def build(config: NodeConfig, *, model: bool = True) -> AsyncIterator[Node
             updater,
             uplink.copy if going.by_wire else uplink.hand_over,
         )
+        delivery = Delivery(updater, agenda, ledger, Pins(store, blobs.get), store, clock.now)
         services = Services(
             settings=config,
             store=store,
@@ -166,9 +178,10 @@ async def build(config: NodeConfig, *, model: bool = True) -> AsyncIterator[Node
             engine=engine,
             updater=updater,
             sticks=sticks,
+            delivery=delivery,
             metrics=metrics,
             clock=clock,
-            record_event=recorder.record,
+            record_event=lambda kind, data: note(recorder, agenda, kind, data),
         )
         yield Node(
             services, store, blobs, updater, sampler, recorder, uplink, telemetry, link, going
@@ -220,7 +233,7 @@ def chores(node: Node, config: NodeConfig) -> list[Coroutine[object, object, Non
         repeat(config.telemetry.every_seconds, node.sample),
     ]
     if config.linked:
-        work.append(repeat(config.sync.every_seconds, node.updater.sync))
+        work.append(repeat(config.sync.every_seconds, node.services.delivery.on_time))
     return work
 
 
@@ -240,10 +253,26 @@ def hear(outcome: Outcome, metrics: Metrics, recorder: Recorder, link: asyncio.E
     metrics.outcome(outcome)
     level = logging.INFO if outcome.good else logging.WARNING
     log.log(level, "sync: %s: %s", outcome.kind, outcome.message)
-    if outcome.kind not in ("current", "held", "unreachable"):
+    if outcome.kind not in ("current", "held", "paused", "unreachable"):
         recorder.record("sync", told(outcome))
     if outcome.kind != "unreachable":
         link.set()
+
+
+def note(recorder: Recorder, agenda: Agenda, kind: EventKind, data: dict[str, str]) -> None:
+    """Keeps an event for the hub; a search in vain also says here what should come first."""
+    recorder.record(kind, data)
+    language = parse_language(data.get("language"))
+    if kind == "search_missed" and language:
+        try:
+            agenda.miss(data.get("query", ""), language)
+        except ChaskiError as error:
+            log.warning("a search in vain is forgotten: %s", error)
+
+
+def rationed(config: NodeConfig, agenda: Agenda, source: Source) -> Source:
+    """`source`, within the data allowance if there is one."""
+    return Rationed(source, agenda) if config.link.bytes_per_day else source
 
 
 def told(outcome: Outcome) -> dict[str, str]:

@@ -98,6 +98,7 @@ def _say(outcome: Outcome, as_json: bool) -> None:
 
 async def _sync(config: NodeConfig) -> Outcome:
     async with app.build(config, model=False) as node:
+        node.services.delivery.go_on()
         outcome = await node.updater.sync()
         if node.link.is_set():
             await node.report()
@@ -122,6 +123,7 @@ def import_(desk: Desk, folder: Path, as_json: bool) -> None:
 
 async def _import(config: NodeConfig, folder: Path) -> Outcome:
     async with app.build(config, model=False) as node:
+        node.services.delivery.go_on()
         return await node.services.sticks.take(folder)
 
 

@@ -46,11 +46,15 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A group to fetch: `size` bytes that bring `entries`."""
+    """A group to fetch: `size` bytes that bring `entries`, of which `missing` must still come.
+
+    The order goes by `size`, so that a cut does not change it; the budget by `missing`.
+    """
 
     number: int
     size: int
     entries: tuple[Wanted, ...]
+    missing: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +71,7 @@ class Portion:
     @property
     def size(self) -> int:
         """Bytes to fetch now."""
-        return sum(part.size for part in self.now) + self.begun_bytes
+        return sum(part.missing for part in self.now) + self.begun_bytes
 
 
 class Planner:
@@ -108,9 +112,9 @@ def portion(ordered: Sequence[Part], budget: int | None) -> Portion:
     now: list[Part] = []
     later: list[Part] = []
     for part in ordered:
-        if part.size <= left:
+        if part.missing <= left:
             now.append(part)
-            left -= part.size
+            left -= part.missing
         else:
             later.append(part)
     begun = later[0] if later else None

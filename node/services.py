@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from node.config import NodeConfig
+from node.delivery import Delivery
 from node.sticks import Sticks
 from node.store.lessons import Library
 from node.store.search import Search
@@ -38,6 +39,7 @@ class Services:
     engine: "Engine | None"
     updater: Updater
     sticks: Sticks
+    delivery: Delivery
     metrics: Metrics
     clock: Clock
     record_event: RecordEvent

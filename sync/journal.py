@@ -122,6 +122,16 @@ class Download:
         path = self._path.with_suffix(_LIST)
         return path.read_bytes() if path.is_file() else None
 
+    def doubt(self, start: int, stop: int) -> bool:
+        """Forgets what is here from `start` up to `stop` in chunks that have not arrived; was
+        there any? For bytes that turned out wrong before their chunk was complete."""
+        size = self.offer.chunk_size
+        doubted = [n for n in range(start // size, -(-stop // size)) if n in self._partial]
+        for number in doubted:
+            first = self.offer.span(number)[0]
+            self._put(first, bytes(self._partial.pop(number)), durable=False)
+        return bool(doubted)
+
     def write(self, number: int, data: bytes) -> None:
         """Takes the whole chunk `number`, durable when it returns.
 

@@ -147,6 +147,18 @@ class Store:
         before = self.before()
         return before.manifest if before else None
 
+    def whole_version(self) -> int:
+        """The newest version that is here whole; 0 for none."""
+        row = (
+            self.reader()
+            .execute(
+                "SELECT version FROM versions WHERE manifest IS NOT NULL AND id NOT IN"
+                " (SELECT version_id FROM partial) ORDER BY id DESC"
+            )
+            .fetchone()
+        )
+        return int(row[0]) if row else 0
+
     def kept(self) -> set[Digest]:
         """Objects of the installed version, of what it will be, of the one before it, and of
         what is pinned."""

@@ -18,7 +18,8 @@ def wanted(path: str = "lessons/a.es.json", priority: int = 50, **more: object) 
 
 
 def part(number: int, size: int = 100, **more: object) -> Part:
-    return Part(number, size, (wanted(f"lessons/l{number}.es.json", **more),))  # type: ignore[arg-type]
+    entry = wanted(f"lessons/l{number}.es.json", **more)  # type: ignore[arg-type]
+    return Part(number, size, (entry,), size)
 
 
 PLAIN = Planner(InterestsTable())
@@ -38,8 +39,16 @@ entries = st.builds(
     st.booleans(),
 )
 parts = st.lists(
-    st.tuples(st.integers(0, 5000), st.lists(entries, min_size=1, max_size=4)), max_size=12
-).map(lambda made: [Part(n, size, tuple(inside)) for n, (size, inside) in enumerate(made)])
+    st.tuples(
+        st.integers(0, 5000), st.integers(0, 5000), st.lists(entries, min_size=1, max_size=4)
+    ),
+    max_size=12,
+).map(
+    lambda made: [
+        Part(n, size, tuple(inside), missing)
+        for n, (size, missing, inside) in enumerate(made)
+    ]
+)
 weights = st.one_of(
     st.just(()),
     st.lists(st.sampled_from(("es", "primaria-1", "salud", "lesson")), max_size=2).map(tuple),
@@ -72,7 +81,7 @@ def test_a_portion_is_never_over_the_budget_and_loses_nothing(
     else:
         assert cut.size <= max(0, budget)
     if cut.begun:
-        assert 0 <= cut.begun_bytes < cut.begun.size
+        assert 0 <= cut.begun_bytes < cut.begun.missing
 
 
 @given(planners, parts)
@@ -110,7 +119,7 @@ def test_a_small_part_goes_before_a_large_one_worth_the_same() -> None:
 
 
 def test_the_description_of_the_channel_is_before_everything() -> None:
-    about = Part(7, 60_000, (wanted("channel.json", 99, traits=Traits("channel")),))
+    about = Part(7, 60_000, (wanted("channel.json", 99, traits=Traits("channel")),), 60_000)
     assert PLAIN.order([part(0, 10, priority=0), about])[0] is about
 
 

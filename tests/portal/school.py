@@ -16,10 +16,15 @@ from prometheus_client import CollectorRegistry
 
 from models.engine import Engine, EngineStats, Piece, Sampling, Stream
 from models.errors import ModelError, Overloaded
+from node.agenda import Agenda
+from node.carrier import Progress
 from node.config import NodeConfig, NodeTable, SyncTable
+from node.delivery import Delivery
 from node.portal.app import build_portal
 from node.services import Services
 from node.sticks import Sticks
+from node.store.ledger import Ledger
+from node.store.pins import Pins
 from node.telemetry.clock import Clock
 from node.telemetry.forwarder import Forwarded
 from node.telemetry.metrics import Metrics
@@ -117,8 +122,13 @@ class ScriptedUpdater:
     def __init__(self) -> None:
         self.reset()
 
+    def halt(self, *, halted: bool) -> None:
+        self.halted = halted
+
     def reset(self) -> None:
         """As if it had never synced."""
+        self.halted = False
+        self.progress: Progress | None = None
         self.last: Outcome | None = None
         self.calls = 0
         self.sources: list[Source | None] = []
@@ -200,6 +210,15 @@ def school(folder: Path, *, tutor: bool = True, language: Language = "es") -> Sc
         sync=SyncTable(hub="http://hub.example:8080", channel="escuela"),
     )
     events: list[tuple[str, dict[str, str]]] = []
+    ledger = Ledger(place.store)
+    delivery = Delivery(
+        cast(Updater, updater),
+        Agenda(settings, place.store, ledger, lambda: NOW),
+        ledger,
+        Pins(place.store, place.blobs.get),
+        place.store,
+        lambda: NOW,
+    )
     services = Services(
         settings=settings,
         store=place.store,
@@ -208,6 +227,7 @@ def school(folder: Path, *, tutor: bool = True, language: Language = "es") -> Sc
         tutor=Tutor(place.search, place.library, engine if tutor else None),
         engine=cast(Engine, engine) if tutor else None,
         updater=cast(Updater, updater),
+        delivery=delivery,
         sticks=Sticks([folder / "sticks"], "escuela", cast(Updater, updater), nothing_waits),
         metrics=Metrics(CollectorRegistry()),
         clock=Clock(wall=lambda: NOW),
