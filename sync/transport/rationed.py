@@ -2,8 +2,8 @@
 
 * What came is written down before more is asked for, so that a power cut forgets none of it;
   at worst `SLICE_BYTES` count that never came.
-* Bundles are cut to what is left. Heads, roots and offers always pass, and count: news and new
-  keys must be heard of. An object that repairs may overdraw what is left, once.
+* Bundles are cut to what is left. Heads and roots always pass, and count: news and new keys must
+  be heard of. An offer, or an object that repairs, may overdraw what is left, once.
 * A head that did not change is not sent again over HTTP; it counts once.
 """
 
@@ -12,6 +12,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Protocol
 
+from sync.bundle.offer import Offer
 from sync.canonical import Digest
 from sync.errors import TransportError
 from sync.transport import Source
@@ -53,24 +54,29 @@ class Rationed(Counted):
             self._head = self._count(data)
         return data
 
+    async def offer(self, channel: str, base: Digest | None, target: Digest) -> Offer | None:
+        """See `Source`."""
+        await self._turn()
+        return await super().offer(channel, base, target)
+
     async def chunks(self, bundle: Digest, start: int, stop: int) -> AsyncGenerator[bytes, None]:
         """See `Source`. Raises SpentError where the allowance ends."""
         await self._turn()
         end = min(stop, start + self._allowance.left())
-        aside = 0
+        aside = min(SLICE_BYTES, end - start)
+        await asyncio.to_thread(self._allowance.spend, aside)
         try:
             async with aclosing(self._source.chunks(bundle, start, end)) as pieces:
-                while start < end:
+                async for piece in pieces:
+                    aside -= len(piece)
+                    start += len(piece)
                     if aside <= 0:
                         more = min(SLICE_BYTES, end - start) - aside
                         await asyncio.to_thread(self._allowance.spend, more)
                         aside += more
-                    piece = await anext(pieces, b"")
-                    if not piece:
-                        return
-                    aside -= len(piece)
-                    start += len(piece)
                     yield piece
+            if start < end:
+                return
         finally:
             if aside:
                 self._allowance.spend(-aside)

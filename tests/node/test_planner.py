@@ -45,8 +45,7 @@ parts = st.lists(
     max_size=12,
 ).map(
     lambda made: [
-        Part(n, size, tuple(inside), missing)
-        for n, (size, missing, inside) in enumerate(made)
+        Part(n, size, tuple(inside), missing) for n, (size, missing, inside) in enumerate(made)
     ]
 )
 weights = st.one_of(
