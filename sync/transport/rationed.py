@@ -52,6 +52,7 @@ class Rationed(Counted):
         data = await self._source.head(channel)
         if data != self._head:
             self._head = self._count(data)
+            await self._settle()
         return data
 
     async def offer(self, channel: str, base: Digest | None, target: Digest) -> Offer | None:
@@ -88,12 +89,15 @@ class Rationed(Counted):
         return data
 
     async def _turn(self) -> None:
-        """Writes down what came; refuses more when nothing is left."""
+        """Refuses more when nothing is left."""
+        await self._settle()
+        if self._allowance.left() <= 0:
+            raise _spent()
+
+    async def _settle(self) -> None:
         if self._owed:
             owed, self._owed = self._owed, 0
             await asyncio.to_thread(self._allowance.spend, owed)
-        if self._allowance.left() <= 0:
-            raise _spent()
 
 
 def _spent() -> SpentError:

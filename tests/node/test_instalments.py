@@ -8,6 +8,7 @@ import dataclasses
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from node.agenda import Agenda, day_of
@@ -260,7 +261,7 @@ DAY_BYTES = 8_000
 
 
 def rationed_link(size: int) -> LinkTable:
-    return LinkTable(kilobits_per_second=32, megabytes_per_day=size / 1e6)
+    return msgspec.structs.replace(SLOW, megabytes_per_day=size / 1e6)
 
 
 async def test_a_version_larger_than_a_day_comes_over_days_and_none_is_exceeded(
