@@ -1,7 +1,7 @@
 """Agenda: what this node goes by when something is to come: link, budget, wishes, demand.
 
 `terms` reads settings, clock and ledger and answers with a value; what follows from it is pure
-(`planner.py`, `link.py`). A stick costs nothing and has no end.
+(`planner.py`, `link.py`). A stick, or a hub that is a folder, costs nothing and has no end.
 """
 
 import time
@@ -13,6 +13,7 @@ from node.interests import InterestsTable, Traits
 from node.link import HEADS_SHARE, LinkTable, Pace, budget, pace, window_seconds
 from node.outcome import from_bytes
 from node.planner import Missed, Planner, Wanted
+from node.road import by_wire
 from node.store import pins
 from node.store.ledger import DAY_SECONDS, Ledger
 from node.store.schema import LANGUAGES
@@ -76,6 +77,7 @@ class Agenda:
         self._store = store
         self._ledger = ledger
         self._now = now
+        self._wired = by_wire(config.sync) or bool(config.kafka.bootstrap)
         self._windows = tuple(window(text) for text in config.sync.windows)
 
     @property
@@ -85,6 +87,7 @@ class Agenda:
 
     def terms(self, *, stick: bool = False) -> Terms:
         """What holds now."""
+        free = stick or not self._wired
         rows = self._store.reader().execute("SELECT id, language, title, topic FROM lessons")
         known = {f"lessons/{id_}.{lang}.json": Known(*rest) for id_, lang, *rest in rows}
         missed = [
@@ -95,8 +98,8 @@ class Agenda:
         going = self.pace()
         return Terms(
             planner=Planner(self._config.interests, missed),
-            pace=None if stick else going,
-            budget=None if stick else budget(self._left(), self._window_s(), going),
+            pace=None if free else going,
+            budget=None if free else budget(self._left(), self._window_s(), going),
             patience_s=self.link.patience_seconds,
             known=known,
             assigned=frozenset(pin.path for pin in pins.pins(self._store.reader())),

@@ -140,12 +140,12 @@ async def build(config: NodeConfig, *, model: bool = True) -> AsyncIterator[Node
             ),
             store,
             blobs,
-            rationed(config, agenda, going.source),
+            rationed(config, agenda, going, going.source),
             Fetcher(blobs, folder.journal(), disk, room),
             disk,
             clock,
             agenda=agenda,
-            spare=going.spare and rationed(config, agenda, going.spare),
+            spare=going.spare and rationed(config, agenda, going, going.spare),
             journey=going.journey,
             heard=lambda outcome: hear(outcome, metrics, recorder, link),
         )
@@ -270,9 +270,9 @@ def note(recorder: Recorder, agenda: Agenda, kind: EventKind, data: dict[str, st
             log.warning("a search in vain is forgotten: %s", error)
 
 
-def rationed(config: NodeConfig, agenda: Agenda, source: Source) -> Source:
+def rationed(config: NodeConfig, agenda: Agenda, going: Way, source: Source) -> Source:
     """`source`, within the data allowance if there is one."""
-    return Rationed(source, agenda) if config.link.bytes_per_day else source
+    return Rationed(source, agenda) if config.link.bytes_per_day and going.by_wire else source
 
 
 def told(outcome: Outcome) -> dict[str, str]:

@@ -21,6 +21,7 @@ from models.errors import ModelError
 from node import app
 from node import config as settings
 from node import status as statuses
+from node.commands import delivery
 from node.config import NodeConfig
 from node.errand import import_through
 from node.folder import DataFolder
@@ -271,6 +272,10 @@ def selftest_command(desk: Desk) -> None:
         failed = failed or check.code or None
     if failed:
         raise SystemExit(failed)
+
+
+main.add_command(delivery.plan)
+main.add_command(delivery.pins)
 
 
 @main.command("provision")

@@ -19,6 +19,8 @@ from sync.journal import Download
 from sync.manifest import Manifest
 
 MAX_LISTED = 300
+MAX_PREVIEW_BYTES = 512 * 1024
+SHOWN_LINES = 40
 Change = Literal["added", "changed"]
 
 
@@ -94,7 +96,7 @@ def preview(
         about,
         size=size,
         seconds=pace.seconds(size) if pace.kilobits_per_second else 0.0,
-        cost=link.cost(size),
+        cost=link.cost(size) if terms.pace else 0.0,
         currency=link.currency,
         kilobits_per_second=pace.kilobits_per_second,
         measured=pace.known,
@@ -148,3 +150,33 @@ def spoken(path: str) -> str:
     """`lessons/agua-segura.es.json` as a person reads it."""
     slug = path.rpartition("/")[2].split(".")[0]
     return slug.replace("-", " ").capitalize()
+
+
+def planned(seen: Preview) -> list[str]:
+    """A preview for a person at a terminal, a line a fact."""
+    if not seen.size:
+        return [f"version {seen.version} is current: nothing would come"]
+    guess = "" if seen.measured else ", a guess"
+    takes = f", {_minutes(seen.seconds)} at {seen.kilobits_per_second:g} kbit/s{guess}"
+    lines = [
+        f"version {seen.installed} -> {seen.version}: {seen.added} lessons new,"
+        f" {seen.changed} changed, {seen.removed} removed, {seen.others} files",
+        f"{seen.size:,} bytes"
+        + (takes if seen.kilobits_per_second else "")
+        + (f", {seen.cost:.2f} {seen.currency}" if seen.cost else ""),
+    ]
+    if seen.left_today is not None:
+        lines.append(
+            f"{seen.left_today:,} bytes are left of the day or window: {seen.now_lessons} lessons"
+            f" fit now, {seen.later_lessons} wait ({seen.later_size:,} bytes)"
+        )
+    for one in seen.lessons[:SHOWN_LINES]:
+        about = ", ".join(filter(None, (one.change, one.language, one.grade, one.topic)))
+        when = "now  " if one.now else "later"
+        lines.append(f"  {when} {one.size:>9,}  {one.title} ({about})")
+    more = seen.now_lessons + seen.later_lessons - min(len(seen.lessons), SHOWN_LINES)
+    return [*lines, f"  and {more} more"] if more else lines
+
+
+def _minutes(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"

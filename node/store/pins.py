@@ -20,6 +20,7 @@ from node.store.index import replace_lessons
 from node.store.partial import uses
 from sync.canonical import Digest, decode, encode
 from sync.errors import ChaskiError
+from sync.lesson import Language
 from sync.manifest import Entry, Manifest, manifest
 
 if TYPE_CHECKING:  # the store lays pins over what it installs
@@ -117,6 +118,11 @@ def pin_at(db: sqlite3.Connection, path: str) -> Pin | None:
     """The pin on the lesson at `path`."""
     row = db.execute("SELECT entries, at FROM pins WHERE path = ?", (path,)).fetchone()
     return _pin(*row) if row else None
+
+
+def lesson_path(id_: str, language: Language) -> str:
+    """Where the lesson is in a manifest."""
+    return f"lessons/{id_}.{language}.json"
 
 
 def over(now: Manifest, kept: list[Pin]) -> Manifest:

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from node.agenda import Agenda, day_of
-from node.config import NodeConfig, NodeTable
+from node.config import NodeConfig, NodeTable, SyncTable
 from node.fetcher import Fetcher, Room
 from node.instalments import labels, parts
 from node.interests import InterestsTable
@@ -80,7 +80,10 @@ class Bench:
         trust = store.trust()
         clock = Clock(trust.floors.signed_at if trust else 0.0, lambda: self.wall)
         config = NodeConfig(
-            NodeTable("nodo", str(self.place.folder)), link=self.link, interests=self.interests
+            NodeTable("nodo", str(self.place.folder)),
+            SyncTable(hub="http://hub.example"),
+            link=self.link,
+            interests=self.interests,
         )
         self.ledger = Ledger(store)
         self.agenda = Agenda(config, store, self.ledger, clock.now)

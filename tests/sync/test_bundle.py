@@ -1,5 +1,6 @@
 """Bundles: from one version to another, whatever changed, in few bytes and bounded memory."""
 
+import itertools
 import tracemalloc
 from pathlib import Path
 
@@ -403,3 +404,36 @@ def test_false_digests_promise_nothing(wrong: bytes) -> None:
     reader = BundleReader(BundleWriter(base, target, world.read).write(), base)
     with pytest.raises(ContentError):
         reader.promised(digests_from_bytes(wrong))
+
+
+# Groups and what they are worth
+
+
+def tiered(world: World, count: int) -> Manifest:
+    """`count` lessons of ten priorities, in no order of them."""
+    files = library(count)
+    return manifest(
+        "escuela",
+        [
+            world.entry(path, data, priority=10 * ((n * 7) % 10))
+            for n, (path, data) in enumerate(files.items())
+        ],
+    )
+
+
+def test_a_large_group_is_cut_where_the_priority_changes() -> None:
+    world = World()
+    target = tiered(world, 60)
+    data = BundleWriter(None, target, world.read, grain_bytes=1_000).write()
+    groups = BundleReader(data).header.groups
+    tiers = [{packed.label.row[1] for packed in group.objects} for group in groups]
+    assert len(groups) > 3
+    assert all(max(a) < min(b) for a, b in itertools.pairwise(tiers))
+
+
+def test_equal_priorities_and_small_groups_are_not_cut() -> None:
+    world = World()
+    equal = world.manifest(library(60))
+    for target, grain in ((equal, 100), (tiered(world, 60), 10**6)):
+        data = BundleWriter(None, target, world.read, grain_bytes=grain).write()
+        assert len(BundleReader(data).header.groups) == 1
