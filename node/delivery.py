@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from node.agenda import Agenda
 from node.carrier import Progress
+from node.link import Pace
 from node.outcome import Outcome
 from node.preview import Preview, preview
 from node.store.ledger import Ledger
@@ -50,6 +51,11 @@ class Delivery:
         return self._updater.progress
 
     @property
+    def pace(self) -> Pace:
+        """How fast the link is."""
+        return self._agenda.pace()
+
+    @property
     def seen(self) -> Preview | None:
         """What the last look told, while it still holds."""
         installed = self._store.installed()
@@ -76,8 +82,12 @@ class Delivery:
                 self._agenda.terms(),
                 self._agenda.link,
             )
-        self._seen = about
+        self.saw(about)
         return about
+
+    def saw(self, seen: Preview) -> None:
+        """Keeps what a look told."""
+        self._seen = seen
 
     async def on_time(self) -> Outcome | None:
         """The sync of the timer: none while somebody said to wait."""
