@@ -47,7 +47,7 @@ from node.store.search import Search
 from node.store.store import Store
 from node.telemetry.clock import Clock
 from node.telemetry.forwarder import Forwarded
-from node.telemetry.metrics import Host, Metrics, Spooled, Tutoring
+from node.telemetry.metrics import Delivered, Host, Metrics, Spooled, Tutoring
 from node.telemetry.recorder import Recorder
 from node.telemetry.sampler import Sampler
 from node.telemetry.uplink import Uplink
@@ -150,9 +150,8 @@ async def build(config: NodeConfig, *, model: bool = True) -> AsyncIterator[Node
             heard=lambda outcome: hear(outcome, metrics, recorder, link),
         )
         stack.push_async_callback(updater.close)
-        installed = store.installed()
-        metrics.installed(installed.version if installed else 0)
-        for collector in (Host(folder.path, clock), Spooled(spool)):
+        metrics.installed(store.whole_version())
+        for collector in (Host(folder.path, clock), Spooled(spool), Delivered(store)):
             metrics.registry.register(collector)
         sampler = Sampler(metrics.registry, spool, clock, name)
         uplink = Uplink(sampler, recorder, spool, telemetry, going.sink)

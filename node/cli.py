@@ -189,6 +189,7 @@ def history(desk: Desk, as_json: bool) -> None:
         return
     for one in shown:
         note = "shown now" if one.current else "kept" if one.kept else ""
+        note += ", in part" if one.part else ""
         click.echo(f"{day(one.at)}  version {one.version:4}  {one.root[:12]}  {note}".rstrip())
     if held:
         click.echo(f"version {held.version} is held back")

@@ -51,16 +51,16 @@ class Arrivals:
         """GET /sincronizar"""
         services = self._services
         looking = self._looking is not None and not self._looking.done()
-        seen = self._delivery.seen
+        seen, progress = self._delivery.seen, self._delivery.progress
         channel = services.library.channel()
         return self._pages.page(
             request,
             "arrivals.html",
             settings=services.settings,
             linked=services.settings.linked,
-            running=self._operator.running,
+            running=self._operator.running or progress is not None,
             looking=looking,
-            progress=self._delivery.progress,
+            progress=progress,
             pace=self._delivery.pace,
             paused=self._delivery.paused,
             seen=seen,

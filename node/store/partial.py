@@ -31,6 +31,11 @@ class Part:
     lessons_here: int
     lessons: int
 
+    @property
+    def missing(self) -> int:
+        """Lessons that have not come."""
+        return self.lessons - self.lessons_here
+
 
 def shown(
     target: Manifest,

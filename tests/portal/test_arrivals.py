@@ -129,11 +129,13 @@ async def test_a_sync_is_begun_shown_paused_and_gone_on_with(phone: Client, made
     found = await page(phone, "/sincronizar")
     [bar] = found.all("progress")
     assert (bar["max"], bar["value"]) == ("300000", "200000")
+    assert "Está llegando la versión 7." in found.text
     assert "Faltan 100 kB de 300 kB, unos 1 minuto." in found.text
     await press(phone, "/sincronizar/pausa")
     assert made.updater.halted
     made.updater.gate.set()
     await made.updater.ended.wait()
+    made.updater.progress = None
     made.updater.last = outcome(kind="paused")
     text = (await page(phone, "/sincronizar")).text
     assert "En pausa" in text
