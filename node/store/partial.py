@@ -4,7 +4,7 @@
   before. Nothing disappears before the version is whole.
 * A lesson is shown in its new revision only with all files that it uses. A file that changes
   under its old name waits for the whole version, and so do the lessons that use it: text and
-  picture are of one revision, always.
+  picture are of one revision, always. So do models, and whatever is put together of members.
 * Such a row of `versions` goes on under its number while more comes, and becomes whole in the
   end. The version before it is the last one that was whole.
 * Written only inside a transaction of `store.py`.
@@ -12,14 +12,16 @@
 
 import re
 import sqlite3
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from urllib.parse import unquote
 
 from sync import manifest as manifests
 from sync.canonical import Digest
 from sync.manifest import Entry, Manifest, manifest
 
-_PATHLIKE = re.compile(rb"[\w./-]+")
+_PATHLIKE = re.compile(r"""[^\s"'()<>\[\]\\]+""")
+"""What could be an address in Markdown, inside JSON."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,7 @@ def shown(
     olds = before.by_path() if before else {}
     news = target.by_path()
     files = [e for e in target.entries if e.kind not in ("lesson", "channel")]
-    waiting = {e.path for e in files if not here(e) or olds.get(e.path, e).hash != e.hash}
+    waiting = {e.path for e in files if olds.get(e.path) != e and _waits(e, olds, here)}
     named = {e.path for e in files}
 
     def ready(entry: Entry) -> bool:
@@ -68,11 +70,17 @@ def shown(
     return manifest(target.channel, [*made.values(), *kept])
 
 
+def _waits(entry: Entry, olds: Mapping[str, Entry], here: Callable[[Entry], bool]) -> bool:
+    """True for a file that pages must not show yet: only a new one that is whole by itself may."""
+    return entry.path in olds or entry.kind != "asset" or not here(entry)
+
+
 def uses(lesson: bytes, files: Collection[str]) -> set[str]:
     """Which of `files` (paths) the bytes of a lesson name."""
     if not files:
         return set()
-    said = {word.decode("ascii", "ignore").lstrip("./") for word in _PATHLIKE.findall(lesson)}
+    text = lesson.decode("utf-8", "replace")
+    said = {unquote(word).lstrip("./") for word in _PATHLIKE.findall(text)}
     return {path for path in files if path in said or path.split("/", 1)[-1] in said}
 
 

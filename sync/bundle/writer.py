@@ -10,7 +10,7 @@
 """
 
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from sync.bundle import envelope
 from sync.bundle.bases import BaseFinder
@@ -75,7 +75,7 @@ class BundleWriter:
     def write(self) -> bytes:
         """The bytes of the bundle. Raises ContentError when an object is too large for one."""
         pairs, references = self._sort()
-        slices = [group for run in self._slices(pairs) for group in self._by_worth(run)]
+        slices = [self._group(run) for run in self._by_worth(self._slices(pairs))]
         olds = self._base.entries if self._base else ()
         kept = self._target.by_path()
         header = Header(
@@ -167,14 +167,17 @@ class BundleWriter:
         if run:
             yield run
 
-    def _by_worth(self, pairs: Sequence[Pair]) -> Iterator[tuple[Group, bytes]]:
-        """One group, or several where one would keep the most valuable waiting for the rest.
+    def _by_worth(self, runs: Iterable[list[Pair]]) -> Iterator[list[Pair]]:
+        """`runs`, cut again where one would keep the most valuable waiting for the rest.
 
-        Cut only where the priority changes: among equals, larger groups pack better.
+        Only where the priority changes: among equals, larger groups pack better.
         """
-        group, payload = self._group(pairs)
-        runs = self._tiers(pairs, len(payload) // self._grain_bytes)
-        yield from [(group, payload)] if len(runs) == 1 else map(self._group, runs)
+        for run in runs:
+            size = sum(packed.size for _, packed in run)
+            if size < 2 * self._grain_bytes or run[0][0].priority == run[-1][0].priority:
+                yield run
+            else:
+                yield from self._tiers(run, len(self._group(run)[1]) // self._grain_bytes)
 
     def _tiers(self, pairs: Sequence[Pair], most: int) -> list[list[Pair]]:
         """`pairs` in at most `most` runs of about equal size, none of which cuts a priority."""
