@@ -59,6 +59,7 @@ class Server:
             web.get("/v1/channels/{channel}/head", self.head),
             web.get("/v1/root/{number}", self.root),
             web.get("/v1/channels/{channel}/bundles/{base}/{target}", self.offer),
+            web.get("/v1/channels/{channel}/bundles/{base}/{target}/digests", self.digests),
             web.get("/v1/bundles/{digest}", self.bundle),
             web.get("/v1/objects/{digest}", self.object),
             web.get("/v1/manifests/{root}", self.manifest),
@@ -99,6 +100,14 @@ class Server:
         if offer is None:
             raise web.HTTPNotFound(text="this hub never published that base or target; ask 'none'")
         return _fresh(request, encode(offer), "application/json")
+
+    async def digests(self, request: web.Request) -> web.StreamResponse:
+        """GET /v1/channels/{channel}/bundles/{base}/{target}/digests: what its objects hash to."""
+        channel, base, target = (request.match_info[k] for k in ("channel", "base", "target"))
+        data = await self._packer.call(self._shelf.digests, channel, base, target)
+        if data is None:
+            raise web.HTTPNotFound(text="this hub never published that base or target")
+        return _fresh(request, data, "application/octet-stream")
 
     async def bundle(self, request: web.Request) -> web.StreamResponse:
         """GET /v1/bundles/{digest}: the bundle or a range of it."""

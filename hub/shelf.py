@@ -23,7 +23,7 @@ from pathlib import Path
 from hub.deltas import NO_BASE, Deltas
 from hub.scripts import Scripts
 from sync import manifest as manifests
-from sync.bundle import Offer
+from sync.bundle import BundleReader, Offer, digests_to_bytes
 from sync.canonical import Digest, parse_digest
 from sync.errors import BusyError, ContentError
 from sync.files import ObjectStore, atomic_write, make_folder
@@ -66,11 +66,17 @@ class Shelf:
         None when this hub never published one of the two in `channel`. Building takes seconds:
         call it from a worker thread. Raises ContentError, SpaceError.
         """
-        new = self._manifest(channel, target)
-        old = None if base == NO_BASE else self._manifest(channel, base)
-        if new is None or (old is None and base != NO_BASE):
+        found = self._versions(channel, base, target)
+        return self.deltas.offer(channel, *found) if found else None
+
+    def digests(self, channel: str, base: str, target: str) -> bytes | None:
+        """What the objects of that bundle hash to. As `offer`."""
+        found = self._versions(channel, base, target)
+        if found is None:
             return None
-        return self.deltas.offer(channel, old, new)
+        offer = self.deltas.offer(channel, *found)
+        header = BundleReader(self.deltas.path(offer.bundle), found[0]).header
+        return digests_to_bytes(header, found[1])
 
     def bundle_path(self, digest: str) -> Path | None:
         """The file of one bundle."""
@@ -151,6 +157,14 @@ class Shelf:
             with contextlib.suppress(FileNotFoundError):
                 total += path.stat().st_size if path.is_file() else 0
         return total
+
+    def _versions(
+        self, channel: str, base: str, target: str
+    ) -> tuple[Manifest | None, Manifest] | None:
+        """The two manifests; None when this hub never published one of them in `channel`."""
+        new = self._manifest(channel, target)
+        old = None if base == NO_BASE else self._manifest(channel, base)
+        return None if new is None or (old is None and base != NO_BASE) else (old, new)
 
     def _manifest(self, channel: str, root: str) -> Manifest | None:
         data = self.manifest(root)

@@ -88,10 +88,8 @@ def fill(
         )
     entries = manifests.from_bytes(data).entries
     names = sorted({e.hash for e in entries}) if objects else []
-    wanted = [
-        shelf.offer(channel, base, verdict.root)
-        for base in ("none", *(b for b in dict.fromkeys(bases) if b != verdict.root))
-    ]
+    known = ["none", *(b for b in dict.fromkeys(bases) if b != verdict.root)]
+    wanted = (shelf.offer(channel, base, verdict.root) for base in known)
     offers = tuple(offer for offer in wanted if offer is not None)
     need = sum(o.size for o in offers) + (verdict.full_size if objects else 0)
     writer = writer_to(home)
@@ -103,6 +101,8 @@ def fill(
         for name in names:
             writer.put_object(shelf.object(name) or b"")
         for offer in offers:
+            told = shelf.digests(channel, offer.base or "none", verdict.root)
+            writer.put_digests(offer, told or b"")
             writer.put_bundle(offer, shelf.deltas.path(offer.bundle).read_bytes())
         writer.put_head(channel, head)
         writer.prune(channel, verdict.root, {o.bundle for o in offers})

@@ -32,7 +32,9 @@ from prometheus_client import CollectorRegistry
 
 from models.examiner import Examiner
 from models.store import ModelFolder, ModelStore
+from node.agenda import Agenda
 from node.config import NodeConfig
+from node.delivery import Delivery
 from node.fetcher import Fetcher, Room
 from node.folder import DataFolder
 from node.model.copies import Copies
@@ -42,17 +44,20 @@ from node.model.seat import Seat
 from node.model.status import ModelStatus
 from node.model.switch import LOOK_SECONDS, Switch
 from node.portal.app import build_portal
+from node.portal.pages import parse_language
 from node.road import root_keys
 from node.services import Services
 from node.sticks import Sticks
 from node.store.blobs import Blobs
 from node.store.files import Files
+from node.store.ledger import Ledger
 from node.store.lessons import Library
+from node.store.pins import Pins
 from node.store.search import Search
 from node.store.store import Store
 from node.telemetry.clock import Clock
 from node.telemetry.forwarder import Forwarded
-from node.telemetry.metrics import Host, Metrics, ModelState, Spooled, Tutoring
+from node.telemetry.metrics import Delivered, Host, Metrics, ModelState, Spooled, Tutoring
 from node.telemetry.recorder import Recorder
 from node.telemetry.sampler import Sampler
 from node.telemetry.uplink import Uplink
@@ -62,7 +67,10 @@ from node.updater import Outcome, Subscription, Updater
 from node.way import Way, way
 from node.worker import Worker
 from sync.errors import ChaskiError
+from sync.events import EventKind
 from sync.listening import listen
+from sync.transport import Source
+from sync.transport.rationed import Rationed
 
 if TYPE_CHECKING:  # a node without the tutor does not load the model runtime
     from models.engine import Engine
@@ -146,6 +154,8 @@ async def build(config: NodeConfig, *, model: bool = True) -> AsyncIterator[Node
         link, news = asyncio.Event(), asyncio.Event()
         disk, telemetry = Worker("updater"), Worker("telemetry")
         stack.push_async_callback(telemetry.close)
+        ledger = Ledger(store)
+        agenda = Agenda(config, store, ledger, clock.now)
         room = Room(folder.free_bytes, config.node.keep_free_megabytes * MEGABYTE)
 
         def heard(outcome: Outcome) -> None:
@@ -161,18 +171,18 @@ async def build(config: NodeConfig, *, model: bool = True) -> AsyncIterator[Node
             ),
             store,
             blobs,
-            going.source,
+            rationed(config, agenda, going, going.source),
             Fetcher(blobs, folder.journal(), disk, room),
             disk,
             clock,
-            spare=going.spare,
+            agenda=agenda,
+            spare=going.spare and rationed(config, agenda, going, going.spare),
             journey=going.journey,
             heard=heard,
         )
         stack.push_async_callback(updater.close)
-        installed = store.installed()
-        metrics.installed(installed.version if installed else 0)
-        for collector in (Host(folder.path, clock), Spooled(spool)):
+        metrics.installed(store.whole_version())
+        for collector in (Host(folder.path, clock), Spooled(spool), Delivered(store)):
             metrics.registry.register(collector)
         sampler = Sampler(metrics.registry, spool, clock, name)
         uplink = Uplink(sampler, recorder, spool, telemetry, going.sink)
@@ -182,6 +192,7 @@ async def build(config: NodeConfig, *, model: bool = True) -> AsyncIterator[Node
             updater,
             uplink.copy if going.by_wire else uplink.hand_over,
         )
+        delivery = Delivery(updater, agenda, ledger, Pins(store, blobs.get), store, clock.now)
         services = Services(
             settings=config,
             store=store,
@@ -198,10 +209,11 @@ async def build(config: NodeConfig, *, model: bool = True) -> AsyncIterator[Node
             seat=seat,
             updater=updater,
             sticks=sticks,
+            delivery=delivery,
             metrics=metrics,
             clock=clock,
-            record_event=recorder.record,
             model=switch.status if switch else lambda: ModelStatus("off", config.tutor.model),
+            record_event=lambda kind, data: note(recorder, agenda, kind, data),
         )
         yield Node(
             services, store, blobs, updater, sampler, recorder, uplink, telemetry, link, going,
@@ -268,7 +280,7 @@ def chores(node: Node, config: NodeConfig) -> list[Coroutine[object, object, Non
     if node.switch:
         work.append(model(node.switch))
     if config.linked:
-        work.append(repeat(config.sync.every_seconds, node.updater.sync))
+        work.append(repeat(config.sync.every_seconds, node.services.delivery.on_time))
     return work
 
 
@@ -288,10 +300,26 @@ def hear(outcome: Outcome, metrics: Metrics, recorder: Recorder, link: asyncio.E
     metrics.outcome(outcome)
     level = logging.INFO if outcome.good else logging.WARNING
     log.log(level, "sync: %s: %s", outcome.kind, outcome.message)
-    if outcome.kind not in ("current", "held", "unreachable"):
+    if outcome.kind not in ("current", "held", "paused", "unreachable"):
         recorder.record("sync", told(outcome))
     if outcome.kind != "unreachable":
         link.set()
+
+
+def note(recorder: Recorder, agenda: Agenda, kind: EventKind, data: dict[str, str]) -> None:
+    """Keeps an event for the hub; a search in vain also says here what should come first."""
+    recorder.record(kind, data)
+    language = parse_language(data.get("language"))
+    if kind == "search_missed" and language:
+        try:
+            agenda.miss(data.get("query", ""), language)
+        except ChaskiError as error:
+            log.warning("a search in vain is forgotten: %s", error)
+
+
+def rationed(config: NodeConfig, agenda: Agenda, going: Way, source: Source) -> Source:
+    """`source`, within the data allowance if there is one."""
+    return Rationed(source, agenda) if config.link.bytes_per_day and going.by_wire else source
 
 
 def told(outcome: Outcome) -> dict[str, str]:

@@ -18,6 +18,7 @@ import msgspec
 from models.errors import ModelError
 from node import app
 from node import status as statuses
+from node.commands import delivery
 from node.config import NodeConfig
 from node.desk import Desk, pass_desk
 from node.errand import import_through
@@ -85,6 +86,7 @@ def _say(outcome: Outcome, as_json: bool) -> None:
 
 async def _sync(config: NodeConfig) -> Outcome:
     async with app.build(config, model=False) as node:
+        node.services.delivery.go_on()
         outcome = await node.updater.sync()
         if node.link.is_set():
             await node.report()
@@ -109,6 +111,7 @@ def import_(desk: Desk, folder: Path, as_json: bool) -> None:
 
 async def _import(config: NodeConfig, folder: Path) -> Outcome:
     async with app.build(config, model=False) as node:
+        node.services.delivery.go_on()
         return await node.services.sticks.take(folder)
 
 
@@ -175,6 +178,7 @@ def history(desk: Desk, as_json: bool) -> None:
         return
     for one in shown:
         note = "shown now" if one.current else "kept" if one.kept else ""
+        note += ", in part" if one.part else ""
         click.echo(f"{day(one.at)}  version {one.version:4}  {one.root[:12]}  {note}".rstrip())
     if held:
         click.echo(f"version {held.version} is held back")
@@ -259,6 +263,10 @@ def selftest_command(desk: Desk) -> None:
         failed = failed or check.code or None
     if failed:
         raise SystemExit(failed)
+
+
+main.add_command(delivery.plan)
+main.add_command(delivery.pins)
 
 
 @main.command("provision")

@@ -12,6 +12,8 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from node.interests import InterestsTable
+from node.link import LinkTable
 from sync import settings
 from sync.broker import BrokerTable, rooted
 from sync.lesson import Language
@@ -158,6 +160,8 @@ class NodeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tutor: TutorTable = TutorTable()
     telemetry: TelemetryTable = TelemetryTable()
     kafka: KafkaTable = KafkaTable()
+    link: LinkTable = LinkTable()
+    interests: InterestsTable = InterestsTable()
 
     @property
     def linked(self) -> bool:

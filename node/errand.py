@@ -7,7 +7,9 @@ import aiohttp
 import msgspec
 
 from node.config import PortalTable
-from node.outcome import MAX_OUTCOME_BYTES, Outcome, from_bytes
+from node.outcome import Outcome, from_bytes
+from node.preview import MAX_PREVIEW_BYTES, Preview
+from sync.canonical import decode
 from sync.errors import BusyError, TransportError
 
 ANY = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - read, not listened on
@@ -24,19 +26,30 @@ async def import_through(portal: PortalTable, folder: str) -> Outcome:
 
     Raises BusyError: its portal cannot be found. TransportError: it did not do it.
     """
+    data = await _order(portal, "/salud/importar", {"stick": folder})
+    return from_bytes(data)
+
+
+async def look_through(portal: PortalTable) -> Preview:
+    """What the running node says after it looked at the hub. Raises as `import_through`."""
+    data = await _order(portal, "/sincronizar/ver", {})
+    return decode(data, Preview, limit=MAX_PREVIEW_BYTES, what="preview")
+
+
+async def _order(portal: PortalTable, path: str, form: dict[str, str]) -> bytes:
     if portal.port == 0:
         raise BusyError(
             "a node runs, on a port that is not in its settings", hint="set portal.port"
         )
-    url = f"http://{ANY.get(portal.host, portal.host)}:{portal.port}/salud/importar"
+    url = f"http://{ANY.get(portal.host, portal.host)}:{portal.port}{path}"
     try:
         async with (
             aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=None)) as session,
-            session.post(url, data={"stick": folder}, headers=AS_OWN_PAGE) as answer,
+            session.post(url, data=form, headers=AS_OWN_PAGE) as answer,
         ):
-            data = await answer.content.read(MAX_OUTCOME_BYTES)
+            data = await answer.read()
             if answer.status == 200:
-                return from_bytes(data)
+                return data
             said = msgspec.json.decode(data, type=_Refused)
     except (aiohttp.ClientError, OSError, msgspec.DecodeError) as error:
         raise BusyError(

@@ -7,18 +7,27 @@ import msgspec
 
 from sync.canonical import decode, encode
 from sync.errors import ChaskiError, ContentError, SpaceError, TransportError, TrustError
+from sync.transport.rationed import SpentError
 
-OutcomeKind = Literal["current", "updated", "held", "refused", "unreachable", "damaged", "full"]
+OutcomeKind = Literal[
+    "current", "updated", "partial", "paused", "held", "refused", "unreachable", "damaged", "full"
+]
 MAX_OUTCOME_BYTES = 64 * 1024
+
+
+class PausedError(TransportError):
+    """Somebody said to wait."""
 
 
 class Outcome(msgspec.Struct, frozen=True):
     """What one sync did.
 
-    `current`: nothing new. `updated`: a new version is served. `held`: the newest version was
-    rolled back from here and waits for a newer one. `refused`: a rule of trust said
-    no. `unreachable`: the road failed. `damaged`: what came, or what is here, does not fit, even
-    as a whole. `full`: no space. In all but `updated` the old version stays.
+    `current`: nothing new. `updated`: a new version is served. `partial`: a new version is served
+    as far as the budget allowed, or waits for more of it. `paused`: somebody said to wait.
+    `held`: the newest version was rolled back from here and waits for a newer one. `refused`: a
+    rule of trust said no. `unreachable`: the road failed. `damaged`: what came, or what is here,
+    does not fit, even as a whole. `full`: no space. In all but `updated` the old version stays,
+    with what came in part of the new one.
     """
 
     kind: OutcomeKind
@@ -27,7 +36,7 @@ class Outcome(msgspec.Struct, frozen=True):
     from_version: int
     """0: nothing was installed."""
     to_version: int
-    """What pages show afterwards."""
+    """The newest version that is here whole afterwards."""
     bytes_down: int
     full_size: int
     """Bytes of the whole channel; 0 when not known."""
@@ -41,7 +50,7 @@ class Outcome(msgspec.Struct, frozen=True):
     @property
     def good(self) -> bool:
         """True when all is as the hub, or the operator of this node, wants it."""
-        return self.kind in ("current", "updated", "held")
+        return self.kind in ("current", "updated", "partial", "paused", "held")
 
 
 _ERRORS: dict[OutcomeKind, type[ChaskiError]] = {
@@ -62,6 +71,10 @@ def kind_of(error: Exception) -> OutcomeKind:
     """What a sync that ended in `error` is called."""
     if isinstance(error, TrustError):
         return "refused"
+    if isinstance(error, SpentError):
+        return "partial"
+    if isinstance(error, PausedError):
+        return "paused"
     if isinstance(error, TransportError):
         return "unreachable"
     if isinstance(error, SpaceError) or getattr(error, "errno", None) in (

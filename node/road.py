@@ -99,6 +99,10 @@ class NoRoad:
         """See `Source`."""
         _nowhere()
 
+    async def digests(self, channel: str, base: Digest | None, target: Digest) -> bytes | None:
+        """See `Source`."""
+        _nowhere()
+
     async def object(self, name: Digest) -> bytes:
         """See `Source`."""
         _nowhere()

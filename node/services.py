@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from node.config import NodeConfig
+from node.delivery import Delivery
 from node.model.seat import Seat
 from node.model.status import ModelStatus
 from node.sticks import Sticks
@@ -42,6 +43,7 @@ class Services:
     seat: "Seat[Engine]"
     updater: Updater
     sticks: Sticks
+    delivery: Delivery
     metrics: Metrics
     clock: Clock
     record_event: RecordEvent

@@ -20,6 +20,8 @@ class Status(msgspec.Struct, frozen=True):
     root: Digest | None
     applied_at: float | None
     lessons: int
+    missing_lessons: int
+    """Of the version shown, when it is here in part; each language counted."""
     last_sync: Outcome | None
     waiting_blocks: int
     waiting_bytes: int
@@ -44,6 +46,7 @@ def look(
             root=installed.root if installed else None,
             applied_at=installed.applied_at if installed else None,
             lessons=store.lessons(),
+            missing_lessons=installed.part.missing if installed and installed.part else 0,
             last_sync=from_bytes(last) if last else None,
             waiting_blocks=depth.blocks,
             waiting_bytes=depth.bytes,
@@ -65,7 +68,8 @@ def lines(status: Status) -> list[str]:
     last = status.last_sync
     return [
         f"node      {status.node}",
-        f"channel   {status.channel}, version {status.version}, {status.lessons} lessons",
+        f"channel   {status.channel}, version {status.version}, {status.lessons} lessons"
+        + (f", {status.missing_lessons} more to come" if status.missing_lessons else ""),
         f"hub       {status.hub or 'none'}",
         f"last sync {f'{_moment(last.at)}, {last.kind}: {last.message}' if last else 'never'}",
         f"waiting   {status.waiting_blocks} blocks in a spool of {status.waiting_bytes:,} bytes,"

@@ -5,6 +5,8 @@ for what the hub, the road or the disk did: that comes back as an `Outcome`.
   changed; after a refusal nothing at all has.
 * `updated` is only said after the transaction: nothing applied is never a success.
 * One sync at a time; who asks meanwhile gets the outcome of the one that runs.
+* What comes in instalments is shown as it comes, each time in one transaction; the version
+  counts as installed when it is whole. A version that waits for the next day is `partial`.
 * A version that was rolled back from here is held: it is not installed again, a newer one is.
 * What a road with news says and the judge or the bundle's root refuses is asked once more of
   `spare`, the hub itself. The road's place is stored in the transaction of what it led to.
@@ -20,15 +22,22 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from node.agenda import Agenda
+from node.carrier import Progress
 from node.fetcher import Fetcher
 from node.meter import Meter
 from node.outcome import Outcome, OutcomeKind, from_bytes, kind_of, to_bytes
 from node.store.blobs import Blobs
+from node.store.partial import shown
 from node.store.store import Release, Store, Trust, no_step
 from node.telemetry.clock import Clock
 from node.worker import Worker
+from sync.bundle import BundleReader
 from sync.canonical import Digest, digest
 from sync.errors import ChaskiError, ContentError, TransportError
+from sync.journal import Download
+from sync.lesson import CHANNEL_PATH
+from sync.manifest import Manifest
 from sync.transport import Journey, Source
 from sync.trust import Floors, TrustedState, Verdict, head_from_bytes
 
@@ -48,6 +57,15 @@ class Subscription:
     channel: str
     root: bytes | None
     """The root keys as the operator gave them; None: go by what was trusted before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Glimpse:
+    """What a look at the hub told: its version and, unless that is here, what is on offer."""
+
+    verdict: Verdict
+    download: Download | None
+    reader: BundleReader | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +94,15 @@ class Updater:
         worker: Worker,
         clock: Clock,
         *,
+        agenda: Agenda | None = None,
         spare: Source | None = None,
         journey: Journey | None = None,
         step: Callable[[str], None] = no_step,
         heard: Callable[[Outcome], None] = unheard,
     ) -> None:
         """`step` hears each step before it is taken, `heard` each outcome."""
+        self._agenda = agenda
+        self._turn = asyncio.Lock()
         self._spare = spare
         self._quiet = 0
         self._journey = journey
@@ -123,6 +144,35 @@ class Updater:
         self._running = asyncio.create_task(self._timed(source))
         return await asyncio.shield(self._running)
 
+    @property
+    def progress(self) -> Progress | None:
+        """What is on its way in just now."""
+        return self._fetcher.carrier.progress
+
+    def halt(self, *, halted: bool) -> None:
+        """Stops what travels at its next piece, and what would begin to; or lets it go on."""
+        self._fetcher.carrier.halted = halted
+
+    async def look(self) -> Glimpse:
+        """What the hub has that is not here, as far as headers say; nothing else is fetched.
+
+        Waits for a sync that runs. Raises ChaskiError.
+        """
+        async with self._turn:
+            journey, source = self._journey, Meter(self._source)
+            try:
+                _, verdict = await self._judge(source)
+                base, held = self._store.base(), self._store.held()
+                installed = self._store.installed()
+                if installed and verdict.root in (installed.root, held and held.root):
+                    return Glimpse(verdict, None, None)
+                if base and base.root == verdict.root:
+                    return Glimpse(verdict, None, None)
+                return Glimpse(verdict, *await self._fetcher.survey(source, base, verdict))
+            finally:
+                if journey:
+                    await journey.rest()
+
     async def close(self) -> None:
         """Stops a sync that runs, at its next step; the journal resumes it."""
         if self._running and not self._running.done():
@@ -135,13 +185,13 @@ class Updater:
         journey = None if stick else self._journey
         spare = Meter(self._spare) if self._spare and not stick else None
         began = time.monotonic()
-        before = self._store.installed()
-        version = before.version if before else 0
+        version = self._store.whole_version()
         hint, self._offered = "", None
         try:
-            done = await self._ways(meter, spare, journey)
+            async with self._turn:
+                done = await self._ways(meter, spare, journey, stick=stick is not None)
         except (ChaskiError, OSError, sqlite3.Error) as error:
-            done = _Done(kind_of(error), version, str(error))
+            done = _Done(kind_of(error), version, f"{error}{self._so_far()}")
             hint = getattr(error, "hint", "")
         outcome = Outcome(
             kind=done.kind,
@@ -160,10 +210,12 @@ class Updater:
         self._heard(outcome)
         return outcome
 
-    async def _ways(self, source: Meter, spare: Meter | None, journey: Journey | None) -> _Done:
+    async def _ways(
+        self, source: Meter, spare: Meter | None, journey: Journey | None, *, stick: bool
+    ) -> _Done:
         """By the road with news, and when that told a falsehood, by the spare one."""
         try:
-            done = await self._attempt(source, journey)
+            done = await self._attempt(source, journey, stick=stick)
             if spare and done.kind in ("current", "held"):
                 self._quiet += 1
                 if self._quiet % SPARE_EVERY == 0:  # an announcement may have been lost
@@ -179,20 +231,27 @@ class Updater:
             if journey:
                 await journey.rest()
 
-    async def _attempt(self, source: Meter, journey: Journey | None) -> _Done:
+    async def _attempt(
+        self, source: Meter, journey: Journey | None, *, stick: bool = False
+    ) -> _Done:
         self._step("head")
         trust, verdict = await self._judge(source)
         place = journey.place if journey else None
-        installed, base = self._store.installed(), self._store.manifest()
-        if installed and base and installed.root == verdict.root:
-            mended = await self._fetcher.mend(source, base, deep=not self._verified)
+        installed, seen = self._store.installed(), self._store.manifest()
+        mended = 0
+        if seen and ((installed and installed.part) or seen.root == verdict.root):
+            mended = await self._fetcher.mend(source, seen, deep=not self._verified)
             self._verified = True
+        base = self._store.base()
+        if installed and seen and seen.root == verdict.root:
             if installed.version == verdict.version:
                 self._settle(trust, place, journey)
                 note = f"; {mended} damaged objects were fetched again" if mended else ""
                 return _Done(
                     "current", verdict.version, f"version {verdict.version} is current{note}"
                 )
+            target = seen
+        elif base and base.root == verdict.root:
             target = base
         elif (held := self._store.held()) and held.root == verdict.root:
             self._settle(trust, place, journey)
@@ -204,7 +263,20 @@ class Updater:
                 " `chaski-node rollback --to-latest` shows it again",
             )
         else:
-            target = await self._fetcher.bring(source, base, verdict)
+            terms = self._agenda.terms(stick=stick) if self._agenda else None
+
+            async def arrived(target: Manifest) -> None:
+                await self._worker.run(self._show, verdict, trust, target)
+
+            brought = await self._fetcher.bring(source, base, verdict, terms, arrived)
+            if brought.bytes_left or brought.target is None:
+                waits = f"{brought.bytes_left:,} bytes of version {verdict.version} wait"
+                return _Done(
+                    "partial",
+                    self._store.whole_version(),
+                    f"{waits} for the next day or window{self._so_far()}",
+                )
+            target = brought.target
         release = Release(verdict.channel, verdict.version, target, trust, place)
         now = self._clock.now()
         await self._worker.run(self._store.install, release, self._blobs.get, now, self._step)
@@ -215,6 +287,27 @@ class Updater:
             await self._worker.run(lambda: self._blobs.collect(self._store.kept()))
         message = f"version {verdict.version} is installed, {source.bytes_down:,} bytes came down"
         return _Done("updated", verdict.version, message)
+
+    def _show(self, verdict: Verdict, trust: Trust, target: Manifest) -> None:
+        """Puts in place what of `target` is here; nothing when that changes no page."""
+        now = self._store.manifest()
+        held = {entry.hash for entry in now.entries} if now else set()
+        seen = shown(target, now, lambda e: e.hash in held or self._blobs.holds(e), self._blobs.get)
+        if seen.root in (target.root, now and now.root) or CHANNEL_PATH not in seen.by_path():
+            return
+        release = Release(verdict.channel, verdict.version, seen, trust, None, target)
+        self._store.install(release, self._blobs.get, self._clock.now(), self._step)
+
+    def _so_far(self) -> str:
+        """What to say of a version that is here in part."""
+        installed = self._store.installed()
+        if installed is None or installed.part is None:
+            return ""
+        part = installed.part
+        return (
+            f"; version {installed.version} is shown in part,"
+            f" {part.lessons_here} of {part.lessons} lessons"
+        )
 
     def _settle(self, trust: Trust, place: bytes | None, journey: Journey | None) -> None:
         """Nothing new: the road's place alone is stored, where it has moved."""

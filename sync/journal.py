@@ -4,6 +4,9 @@
   other state. On opening every chunk is hashed: what is sound counts, nothing else.
 * A chunk counts as arrived only after fsync. The bytes of an interrupted chunk are kept and
   judged when it is complete; a chunk that does not hash as announced is forgotten.
+* Bytes may be asked for in any order, from the beginning of a chunk on: a group in the middle
+  of a bundle comes first when it is worth more.
+* Beside it, `<digest>.list` may hold what the objects must hash to. Who reads it judges it.
 * Chunks belong to the digest of the bundle, not to a road: one begun over HTTP is
   completed from a stick.
 * One writer: who owns the folder. Old downloads are dropped beyond `keep`.
@@ -17,9 +20,10 @@ from pathlib import Path
 from sync.bundle.offer import Offer
 from sync.canonical import Digest, digest, parse_digest
 from sync.errors import ContentError
-from sync.files import fsync_dir, make_folder, space_errors
+from sync.files import atomic_write, fsync_dir, make_folder, space_errors
 
 _PART = ".part"
+_LIST = ".list"
 
 
 class Journal:
@@ -39,7 +43,7 @@ class Journal:
             fsync_dir(self._folder)
         others = (p for p in self._folder.glob(f"*{_PART}") if p != path)
         for stale in sorted(others, key=_age)[max(self._keep - 1, 0) :]:
-            stale.unlink(missing_ok=True)
+            _forget(stale)
         return Download(path, offer)
 
     def held(self) -> dict[Digest, int]:
@@ -49,7 +53,7 @@ class Journal:
 
     def discard(self, bundle: Digest) -> None:
         """Forgets all of `bundle`."""
-        (self._folder / f"{parse_digest(bundle)}{_PART}").unlink(missing_ok=True)
+        _forget(self._folder / f"{parse_digest(bundle)}{_PART}")
 
 
 class Download:
@@ -59,8 +63,13 @@ class Download:
         self.offer = offer
         self._path = path
         self._arrived = [False] * offer.chunk_count
-        self._partial: tuple[int, int] | None = None
+        self._partial: dict[int, int] = {}
         self._verify()
+
+    @property
+    def path(self) -> Path:
+        """The file, however much of it is there."""
+        return self._path
 
     @property
     def bytes_arrived(self) -> int:
@@ -80,18 +89,48 @@ class Download:
                 runs.append(range(number, number + 1))
         return tuple(runs)
 
-    def wanted(self) -> tuple[int, int] | None:
-        """The next bytes to ask for, (first, one after last); None when nothing is missing.
+    def wanted(self, start: int = 0, stop: int | None = None) -> tuple[int, int] | None:
+        """The next bytes to ask for, (first, one after last), so that all from `start` up to
+        `stop` (default: the whole bundle) are here; None when they are.
 
-        Begins inside a chunk when the last interruption left part of it.
+        Begins inside a chunk when the last interruption left part of it, and before `start`
+        when nothing is held of the chunk that it lies in.
         """
-        runs = self.missing()
-        if not runs:
-            return None
-        start, stop = self.offer.span(runs[0].start)[0], self.offer.span(runs[0].stop - 1)[1]
-        if self._partial and self._partial[0] == runs[0].start:
-            start += self._partial[1]
-        return start, stop
+        stop = self.offer.size if stop is None else min(stop, self.offer.size)
+        for number in range(start // self.offer.chunk_size, self.offer.chunk_count):
+            if self.offer.span(number)[0] >= stop:
+                break
+            have = self._have(number)
+            if have < min(self.offer.span(number)[1], stop):
+                return have, self._run(number, stop)
+        return None
+
+    def cost(self, start: int, stop: int) -> int:
+        """How many bytes must come so that all from `start` up to `stop` are here."""
+        size, stop = self.offer.chunk_size, min(stop, self.offer.size)
+        return sum(
+            max(0, min(self.offer.span(number)[1], stop) - self._have(number))
+            for number in range(start // size, -(-stop // size))
+        )
+
+    def note(self, digests: bytes) -> None:
+        """Keeps what the objects of the bundle must hash to. Raises SpaceError."""
+        atomic_write(self._path.with_suffix(_LIST), digests)
+
+    def noted(self) -> bytes | None:
+        """What `note` kept, here or in an earlier process."""
+        path = self._path.with_suffix(_LIST)
+        return path.read_bytes() if path.is_file() else None
+
+    def doubt(self, start: int, stop: int) -> bool:
+        """Forgets what is here from `start` up to `stop` in chunks that have not arrived; was
+        there any? For bytes that turned out wrong before their chunk was complete."""
+        size = self.offer.chunk_size
+        doubted = [n for n in range(start // size, -(-stop // size)) if n in self._partial]
+        for number in doubted:
+            first = self.offer.span(number)[0]
+            self._put(first, bytes(self._partial.pop(number)), durable=False)
+        return bool(doubted)
 
     def write(self, number: int, data: bytes) -> None:
         """Takes the whole chunk `number`, durable when it returns.
@@ -113,17 +152,21 @@ class Download:
         while data:
             number = start // self.offer.chunk_size
             first, stop = self.offer.span(number)
-            held = self._partial[1] if self._partial and self._partial[0] == number else 0
+            held = self._partial.get(number, 0)
             if number >= self.offer.chunk_count or start != first + held:
                 raise ContentError(f"{self._name}: bytes at {start} were not asked for")
             piece, data = data[: stop - start], data[stop - start :]
             start += len(piece)
             self._put(start - len(piece), piece, durable=start == stop)
             if start < stop:
-                self._partial = (number, start - first)
+                self._partial[number] = start - first
                 return
-            self._partial = None
-            self._judge(number, self._get(first, stop))
+            self._partial.pop(number, None)
+            try:
+                self._judge(number, self._get(first, stop))
+            except ContentError:
+                self._put(first, bytes(stop - first), durable=False)  # else it looks begun
+                raise
             self._mark(number)
 
     def complete(self) -> Path:
@@ -145,9 +188,9 @@ class Download:
 
     def discard(self) -> None:
         """Forgets everything that has arrived."""
-        self._path.unlink(missing_ok=True)
+        _forget(self._path)
         self._arrived = [False] * self.offer.chunk_count
-        self._partial = None
+        self._partial = {}
 
     @property
     def _name(self) -> str:
@@ -162,8 +205,21 @@ class Download:
 
     def _mark(self, number: int) -> None:
         self._arrived[number] = True
-        if self._partial and self._partial[0] == number:
-            self._partial = None
+        self._partial.pop(number, None)
+
+    def _have(self, number: int) -> int:
+        """The byte up to which chunk `number` is here."""
+        first, stop = self.offer.span(number)
+        return stop if self._arrived[number] else first + self._partial.get(number, 0)
+
+    def _run(self, number: int, stop: int) -> int:
+        """The end of a question that begins in chunk `number`: it goes on through chunks of
+        which nothing is here."""
+        end = self.offer.span(number)[1]
+        while end < stop and self._have(number + 1) == end:
+            number += 1
+            end = self.offer.span(number)[1]
+        return min(end, stop)
 
     def _verify(self) -> None:
         """Finds what is sound on disk; cuts off what is longer than the bundle."""
@@ -177,7 +233,9 @@ class Download:
             if digest(piece) == self.offer.chunk_digest(number):
                 self._arrived[number] = True
             elif len(piece) < stop - first:
-                self._partial = (number, len(piece))
+                self._partial[number] = len(piece)
+            elif 0 < (held := len(piece.rstrip(b"\0"))) < stop - first:
+                self._partial[number] = held  # the rest is a hole in the file
 
     def _spans(self) -> Iterator[tuple[int, tuple[int, int]]]:
         for number in range(self.offer.chunk_count):
@@ -199,6 +257,11 @@ class Download:
                     os.fsync(handle)
             finally:
                 os.close(handle)
+
+
+def _forget(part: Path) -> None:
+    part.unlink(missing_ok=True)
+    part.with_suffix(_LIST).unlink(missing_ok=True)
 
 
 def _age(path: Path) -> tuple[int, str]:

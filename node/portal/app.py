@@ -16,6 +16,7 @@ from pathlib import Path
 from aiohttp import web
 
 from node.portal import captive
+from node.portal.arrivals import Arrivals
 from node.portal.ask import TICK_SECONDS, Ask
 from node.portal.assets import Assets
 from node.portal.delivery import SECURITY, deliver
@@ -48,18 +49,19 @@ def build_portal(services: Services, tick: float = TICK_SECONDS) -> web.Applicat
     pages = Pages(assets, guestbook, services.settings.node.language)
     shelf = Shelf(services.library)
     student = Student(services, pages, shelf)
-    reading = Reading(shelf, services.files, pages, services.record_event)
+    reading = Reading(shelf, services.files, pages, services.record_event, services.delivery.pins)
     ask = Ask(services, pages, shelf, tick)
     operator = Operator(services, pages)
     downloads = Downloads(services, pages, shelf)
     reader = Reader(services, pages)
+    arrivals = Arrivals(services, pages, operator)
     around = Around(services, pages)
     app = web.Application(
         middlewares=[around.probes, around.timed, around.delivered, around.visited],
         client_max_size=MAX_FORM_BYTES,
     )
     app.on_response_prepare.append(_secure)
-    app.on_cleanup.append(operator.close)
+    app.on_cleanup.extend((arrivals.close, operator.close))
     app.add_routes(
         [
             web.get("/", student.home, name="home"),
@@ -77,6 +79,12 @@ def build_portal(services: Services, tick: float = TICK_SECONDS) -> web.Applicat
             web.get("/salud", operator.health, name="health"),
             web.post("/salud/sincronizar", operator.sync, name="sync"),
             web.post("/salud/importar", operator.import_stick, name="import_stick"),
+            web.get("/sincronizar", arrivals.show, name="arrivals"),
+            web.post("/sincronizar/ver", arrivals.look, name="look"),
+            web.post("/sincronizar/empezar", arrivals.begin, name="begin"),
+            web.post("/sincronizar/pausa", arrivals.pause, name="pause"),
+            web.post("/leccion/{id}/{language}/fijar", arrivals.pin, name="pin"),
+            web.post("/leccion/{id}/{language}/soltar", arrivals.release, name="release"),
             web.get("/api/version", operator.version, name="version"),
             web.get("/api/status", operator.status, name="status"),
             web.get("/metrics", operator.metrics, name="metrics"),

@@ -9,7 +9,7 @@
 import asyncio
 import logging
 import shutil
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ from prometheus_client.exposition import choose_encoder
 from node.outcome import to_bytes
 from node.portal.pages import VISIT, Pages
 from node.services import Services
+from node.store.partial import Part
 from node.updater import Outcome
 from sync.errors import ContentError
 
@@ -55,7 +56,7 @@ class Operator:
             settings=services.settings,
             channel=services.library.channel(),
             outcome=services.updater.last,
-            syncing=self._running,
+            syncing=self.running,
             now=services.clock.now(),
             engine=engine,
             stats=engine.stats() if engine else None,
@@ -67,8 +68,8 @@ class Operator:
 
     async def sync(self, request: web.Request) -> web.Response:
         """POST /salud/sincronizar: begins a sync, or joins the one that runs."""
-        if not self._running:
-            self._begin(self._services.updater.sync())
+        self._services.delivery.go_on()
+        self.begin(self._services.updater.sync)
         return web.Response(status=303, headers={"Location": "/salud"})
 
     async def import_stick(self, request: web.Request) -> web.Response:
@@ -84,11 +85,11 @@ class Operator:
             if program:
                 return web.json_response({"error": str(error), "hint": error.hint}, status=404)
             raise web.HTTPNotFound from error
+        self._services.delivery.go_on()
         if program:
             done = await self._services.sticks.take(folder)
             return web.Response(body=to_bytes(done), content_type="application/json")
-        if not self._running:
-            self._begin(self._services.sticks.take(folder))
+        self.begin(lambda: self._services.sticks.take(folder))
         return web.Response(status=303, headers={"Location": "/salud"})
 
     async def version(self, request: web.Request) -> web.Response:
@@ -110,7 +111,8 @@ class Operator:
             "root": installed.root if installed else "",
             "applied_at": installed.applied_at if installed else None,
             "lessons": services.store.lessons(),
-            "syncing": self._running,
+            "part": _part(installed.part) if installed else None,
+            "syncing": self.running,
             "last_sync": outcome and _outcome(outcome),
             "model": self._model(),
             "disk": {"free": disk.free, "total": disk.total},
@@ -131,12 +133,15 @@ class Operator:
             self._syncing.cancel()
             await asyncio.wait({self._syncing})
 
-    def _begin(self, work: Coroutine[Any, Any, Outcome]) -> None:
-        self._syncing = asyncio.create_task(work)
-        self._syncing.add_done_callback(_report)
+    def begin(self, work: Callable[[], Coroutine[Any, Any, Outcome]]) -> None:
+        """Begins `work` beside the pages; nothing while a sync begun here runs."""
+        if not self.running:
+            self._syncing = asyncio.create_task(work())
+            self._syncing.add_done_callback(_report)
 
     @property
-    def _running(self) -> bool:
+    def running(self) -> bool:
+        """True while a sync that was begun by a button runs."""
         return self._syncing is not None and not self._syncing.done()
 
     def _model(self) -> dict[str, Any]:
@@ -151,6 +156,13 @@ class Operator:
     def _disk(self) -> Disk:
         usage = shutil.disk_usage(self._services.settings.node.data)
         return Disk(usage.free, usage.total)
+
+
+def _part(part: Part | None) -> dict[str, Any] | None:
+    """How much of the version is here; None: it is whole."""
+    if part is None:
+        return None
+    return {"root": part.root, "here": part.lessons_here, "lessons": part.lessons}
 
 
 def _outcome(outcome: Outcome) -> dict[str, Any]:

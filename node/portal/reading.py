@@ -5,7 +5,8 @@
 * Two languages stand side by side when their bodies have equally many blocks; Spanish leads.
 * A quiz is marked here, never in the browser. Its answers travel in the address of the page
   that shows the marks: going back or loading it again sends nothing twice.
-* What was rendered is kept for the newest `RENDERED` lessons, under the root of their version.
+* What was rendered is kept for the newest `RENDERED` lessons, under the digest of their object.
+* A pinned lesson says so, and when a newer revision waits.
 """
 
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ from node.portal.pages import VISIT, Pages, Visit, parse_language
 from node.portal.shelf import Shelf, lesson_url
 from node.services import RecordEvent
 from node.store.files import Files
+from node.store.pins import Newer, Pins
+from sync.canonical import Digest
 from sync.inventory import PICTURES
 from sync.lesson import Language, Lesson
 
@@ -54,7 +57,10 @@ class Version:
 class Reading:
     """The pages of one lesson."""
 
-    def __init__(self, shelf: Shelf, files: Files, pages: Pages, record_event: RecordEvent) -> None:
+    def __init__(
+        self, shelf: Shelf, files: Files, pages: Pages, record_event: RecordEvent, pins: Pins
+    ) -> None:
+        self._pins = pins
         self._shelf = shelf
         self._files = files
         self._pages = pages
@@ -90,6 +96,7 @@ class Reading:
             topic=self._shelf.topics(visit).get(lesson.topic),
             result=None if answers is None else quiz.mark(lesson.quiz, quiz.read(answers)),
             score=visit.progress.score(lesson.id),
+            pinned=self._pinned(lesson),
             around=self._shelf.neighbours(visit, lesson.topic, lesson.id),
             language_links=self._language_links(lesson),
         )
@@ -117,6 +124,11 @@ class Reading:
         address = f"{lesson_url(lesson.id, lesson.language)}?r={quiz.write(sheet)}#prueba"
         return web.Response(status=303, headers={"Location": address})
 
+    def _pinned(self, lesson: Lesson) -> Newer | None:
+        """What waits behind the pin on a lesson; None when it is not pinned."""
+        pin = self._pins.on(lesson.path)
+        return self._pins.newer(pin) if pin else None
+
     def _asked_for(self, request: web.Request) -> Shown:
         """The lesson that an address names. Raises HTTPNotFound, ContentError."""
         language = parse_language(request.match_info["language"])
@@ -126,10 +138,11 @@ class Reading:
         return shown
 
     def _read(self, visit: Visit, id_: str, language: Language) -> Shown | None:
-        return self._rendered(visit.installed.root, id_, language) if visit.installed else None
+        revision = self._shelf.library.revision(id_, language)
+        return self._rendered(revision, id_, language) if revision else None
 
-    def _render(self, root: str, id_: str, language: Language) -> Shown | None:
-        """`root` is only a key of the memory: another version, another text."""
+    def _render(self, revision: Digest, id_: str, language: Language) -> Shown | None:
+        """`revision` is only a key of the memory: another object, another text."""
         lesson = self._shelf.library.lesson(id_, language)
         if lesson is None:
             return None

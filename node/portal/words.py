@@ -4,6 +4,7 @@ Sizes and dates follow Peru (decimal point). The node's clock may be wrong by ho
 are told as a distance ("5 minutes ago"), never as a date.
 """
 
+import math
 from dataclasses import dataclass
 
 from node.portal.i18n.catalogue import Catalogue
@@ -37,6 +38,15 @@ class Words:
                 )
             value /= 1000
         return f"{value:.1f} GB"
+
+    def takes(self, seconds: float) -> str:
+        """How long something takes, coarsely; never none."""
+        ngettext = self.catalogue.ngettext
+        minutes = max(1, math.ceil(seconds / MINUTE))
+        if minutes < 100:
+            return ngettext("%(n)d minuto", "%(n)d minutos", minutes) % {"n": minutes}
+        hours = math.ceil(seconds / HOUR)
+        return ngettext("%(n)d hora", "%(n)d horas", hours) % {"n": hours}
 
     def ago(self, seconds: float) -> str:
         """How long ago, coarsely."""

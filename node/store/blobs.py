@@ -22,10 +22,12 @@ class Blobs(ObjectStore):
 
     def missing(self, manifest: Manifest) -> Iterator[Entry]:
         """Entries whose file is not there or has another size. Reads no contents."""
-        for entry in _once(manifest):
-            path = self.path(entry.hash)
-            if not path.is_file() or path.stat().st_size != entry.size:
-                yield entry
+        return (entry for entry in _once(manifest) if not self.holds(entry))
+
+    def holds(self, entry: Entry) -> bool:
+        """True when there is a file of the right size for `entry`. Reads no contents."""
+        path = self.path(entry.hash)
+        return path.is_file() and path.stat().st_size == entry.size
 
     def damaged(self, manifest: Manifest) -> Iterator[Entry]:
         """Entries whose object is missing or does not hash to its name. Reads everything."""

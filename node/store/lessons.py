@@ -88,13 +88,18 @@ class Library:
 
         Raises ContentError when its object is damaged; the next sync repairs it.
         """
-        row = self._row("SELECT hash FROM lessons WHERE id = ? AND language = ?", id_, language)
-        if row is None:
+        name = self.revision(id_, language)
+        if name is None:
             return None
-        found = lessons.lesson_from_bytes(self._blobs.get(Digest(row[0])))
+        found = lessons.lesson_from_bytes(self._blobs.get(name))
         if (found.id, found.language) != (id_, language):
             raise ContentError(f"lesson {id_} ({language}) holds the text of {found.path}")
         return found
+
+    def revision(self, id_: str, language: Language) -> Digest | None:
+        """Which object a lesson's page shows; None when there is no such lesson."""
+        row = self._row("SELECT hash FROM lessons WHERE id = ? AND language = ?", id_, language)
+        return Digest(row[0]) if row else None
 
     def languages(self, id_: str) -> list[Language]:
         """The languages of lesson `id_`, Spanish first; empty when there is no such lesson."""

@@ -55,6 +55,41 @@ def m004_archives(db: Database) -> None:
     )
 
 
+@migrations()
+def m005_partial(db: Database) -> None:
+    """Versions of which only a part is here, and what the whole of them will be."""
+    db.conn.execute(
+        "CREATE TABLE partial (version_id INTEGER PRIMARY KEY REFERENCES versions(id),"
+        " root TEXT NOT NULL, manifest BLOB NOT NULL,"
+        " lessons_here INTEGER NOT NULL, lessons INTEGER NOT NULL)"
+    )
+
+
+@migrations()
+def m006_pins(db: Database) -> None:
+    """Lessons that a class works with: the revision that stays, and the files it uses."""
+    db.conn.execute(
+        "CREATE TABLE pins (path TEXT PRIMARY KEY, entries TEXT NOT NULL, at REAL NOT NULL)"
+    )
+
+
+@migrations()
+def m007_delivery(db: Database) -> None:
+    """What came down on the newest day, what was looked for in vain, and whether to wait."""
+    for statement in _DELIVERY:
+        db.conn.execute(statement)
+
+
+_DELIVERY = (
+    # Days of the node's clock since 1970, in local time.
+    """CREATE TABLE allowance (
+        id INTEGER PRIMARY KEY CHECK (id = 1), day INTEGER NOT NULL, bytes INTEGER NOT NULL)""",
+    """CREATE TABLE missed (
+        words TEXT NOT NULL, language TEXT NOT NULL, times INTEGER NOT NULL, at REAL NOT NULL,
+        PRIMARY KEY (words, language))""",
+    "CREATE TABLE paused (id INTEGER PRIMARY KEY CHECK (id = 1), at REAL NOT NULL)",
+)
+
 _FIRST = (
     # What the judge of signatures must remember: the root keys and the version floors.
     # `anchor` is the digest of the root file that the operator gave; another one starts anew.

@@ -2,7 +2,8 @@
 
 * `install` replaces lessons, index, manifest, root, floors and history in one transaction:
   at any moment a reader, and whoever comes after a power cut, sees the old version or the
-  new one, never a mixture.
+  new one, never a mixture. A version may be installed in part (`partial.py`), again and again
+  until it is whole; what pages show is the version with the pins over it (`pins.py`).
 * The objects must be on the disk before; a lesson that cannot be read stops the install.
 * Only lessons whose object changed are indexed again.
 * One connection writes, behind a lock; each thread reads with its own.
@@ -16,7 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from node.store import history as past
-from node.store import schema
+from node.store import partial, schema
+from node.store import pins as pinned
 from node.store.index import VERSION, made_by, replace_lessons
 from sync import lesson as lessons
 from sync import manifest as manifests
@@ -40,8 +42,11 @@ class Installed:
     channel: str
     version: int
     root: Digest
+    """Of what is shown."""
     applied_at: float
     """Unix seconds by the node's clock."""
+    part: partial.Part | None = None
+    """How much of it is here; None: it is whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +70,8 @@ class Release:
     trust: Trust
     place: bytes | None = None
     """Where the road stands that led here; None: it has no place, or another was taken."""
+    target: Manifest | None = None
+    """What the version will be, when `manifest` is only what can be shown so far."""
 
 
 def no_step(name: str) -> None:
@@ -112,12 +119,17 @@ class Store:
         row = (
             self.reader()
             .execute(
-                "SELECT channel, version, root, applied_at FROM current"
-                " JOIN versions ON versions.id = version_id"
+                "SELECT channel, version, versions.root, applied_at,"
+                " partial.root, lessons_here, lessons FROM current"
+                " JOIN versions ON versions.id = current.version_id"
+                " LEFT JOIN partial ON partial.version_id = versions.id"
             )
             .fetchone()
         )
-        return Installed(*row) if row else None
+        if row is None:
+            return None
+        channel, version, root, at, *part = row
+        return Installed(channel, version, root, at, partial.Part(*part) if part[0] else None)
 
     def lessons(self) -> int:
         """How many lessons are installed, each once whatever its languages."""
@@ -126,17 +138,38 @@ class Store:
 
     def manifest(self) -> Manifest | None:
         """The manifest of the installed version."""
+        return past.manifest(self.reader())
+
+    def base(self) -> Manifest | None:
+        """The newest version that is here whole, as the hub knows it: where a bundle starts."""
+        installed = self.installed()
+        if installed is None or installed.part is None:
+            return self.manifest()
+        before = self.before()
+        return before.manifest if before else None
+
+    def whole_version(self) -> int:
+        """The newest version that is here whole; 0 for none."""
         row = (
             self.reader()
-            .execute("SELECT manifest FROM current JOIN versions ON versions.id = version_id")
+            .execute(
+                "SELECT version FROM versions WHERE manifest IS NOT NULL AND id NOT IN"
+                " (SELECT version_id FROM partial) ORDER BY id DESC"
+            )
             .fetchone()
         )
-        return manifests.from_bytes(row[0]) if row else None
+        return int(row[0]) if row else 0
 
     def kept(self) -> set[Digest]:
-        """Objects of the installed version and of the one before it."""
-        rows = self.reader().execute("SELECT manifest FROM versions WHERE manifest IS NOT NULL")
-        return {entry.hash for row in rows for entry in manifests.from_bytes(row[0]).entries}
+        """Objects of the installed version, of what it will be, of the one before it, and of
+        what is pinned."""
+        db = self.reader()
+        rows = db.execute(
+            "SELECT manifest FROM versions WHERE manifest IS NOT NULL"
+            " UNION ALL SELECT manifest FROM partial"
+        )
+        held = {entry.hash for row in rows for entry in manifests.from_bytes(row[0]).entries}
+        return held.union(e.hash for pin in pinned.pins(db) for e in (pin.lesson, *pin.files))
 
     def trust(self) -> Trust | None:
         """What the judge of signatures must remember; None before the first judgement."""
@@ -145,7 +178,7 @@ class Store:
 
     def advance(self, trust: Trust, place: bytes | None = None) -> None:
         """Remembers what the judge has accepted, without a new version, and the road's place."""
-        with self._transaction() as db:
+        with self.transaction() as db:
             _advance(db, trust)
             _move(db, place)
 
@@ -170,11 +203,11 @@ class Store:
         if channel is None:
             raise ContentError(f"channel {release.channel} {release.version}: no {CHANNEL_PATH}")
         lessons.channel_from_bytes(read(channel.hash))
-        with self._transaction() as db:
+        with self.transaction() as db:
             step("lessons")
-            replace_lessons(db, release.manifest, read, step)
+            replace_lessons(db, pinned.over(release.manifest, pinned.pins(db)), read, step)
             step("version")
-            _add_version(db, release.channel, release.version, release.manifest, channel.hash, at)
+            past.add(db, past.Fresh(release.version, release.manifest, release.target, at))
             past.release(db)
             step("floors")
             _advance(db, release.trust)
@@ -208,27 +241,24 @@ class Store:
         One transaction; safe beside a node that serves. Floors stay. Raises ChaskiError:
         there is no such version. ContentError: its objects are damaged. SpaceError.
         """
-        with self._transaction() as db:
+        with self.transaction() as db:
             old, held = past.before(db), past.held(db)
-            now = db.execute(
-                "SELECT version, root FROM current JOIN versions ON versions.id = version_id"
-            ).fetchone()
+            now = past.now(db)
             if old is None or now is None:
                 raise past.nothing_before(forward=forward)
-            if forward != (held is not None and old.manifest.root == held.root):
+            if forward != (held is not None and old.root == held.root):
                 raise past.nothing_before(forward=forward)
-            about = next(e for e in old.manifest.entries if e.path == CHANNEL_PATH)
             for entry in old.manifest.entries:
                 read(entry.hash)
             step("lessons")
-            replace_lessons(db, old.manifest, read, step)
+            replace_lessons(db, pinned.over(old.manifest, pinned.pins(db)), read, step)
             step("version")
-            _add_version(db, old.channel, old.version, old.manifest, about.hash, at)
+            past.add(db, past.Fresh(old.version, old.manifest, old.target, at), back=True)
             step("held")
             if forward:
                 past.release(db)
             else:
-                past.hold(db, now[0], now[1])
+                past.hold(db, now.version, now.root)
             step("commit")
 
     def reindex(self, read: Callable[[Digest], bytes]) -> bool:
@@ -239,8 +269,8 @@ class Store:
         held = self.manifest()
         if held is None or made_by(self.reader()) == VERSION:
             return False
-        with self._transaction() as db:
-            replace_lessons(db, held, read, no_step)
+        with self.transaction() as db:
+            replace_lessons(db, pinned.over(held, pinned.pins(db)), read, no_step)
         return True
 
     def archive_checks(self, digest: Digest) -> bytes | None:
@@ -251,7 +281,7 @@ class Store:
 
     def keep_archive(self, digest: Digest, checks: bytes) -> None:
         """Remembers an archive that came out right; the newest `KEEP_ARCHIVES` of them."""
-        with self._transaction() as db:
+        with self.transaction() as db:
             sql = "INSERT OR REPLACE INTO archives (digest, checks) VALUES (?, ?)"
             added = db.execute(sql, (digest, checks)).lastrowid
             db.execute("DELETE FROM archives WHERE key <= ? - ?", (added, KEEP_ARCHIVES))
@@ -259,7 +289,7 @@ class Store:
     def record_sync(self, at: float, kind: str, outcome: bytes) -> None:
         """Keeps one sync's outcome: the newest `KEEP_SYNCS`, and of a row of quiet ones the
         last."""
-        with self._transaction() as db:
+        with self.transaction() as db:
             last = db.execute("SELECT id, kind FROM syncs ORDER BY id DESC").fetchone()
             if last and last[1] == kind == QUIET:
                 db.execute("DELETE FROM syncs WHERE id = ?", (last[0],))
@@ -268,6 +298,11 @@ class Store:
                 (at, kind, outcome.decode()),
             )
             db.execute("DELETE FROM syncs WHERE id <= ? - ?", (added.lastrowid, KEEP_SYNCS))
+
+    def last_syncs(self, most: int) -> list[bytes]:
+        """The newest outcomes kept, newest first."""
+        rows = self.reader().execute("SELECT outcome FROM syncs ORDER BY id DESC LIMIT ?", (most,))
+        return [row[0].encode() for row in rows]
 
     def last_sync(self, kind: str | None = None) -> bytes | None:
         """The outcome kept last, of this kind if one is given."""
@@ -290,7 +325,8 @@ class Store:
             raise schema.damaged(self._path, sqlite3.DatabaseError("; ".join(found[:3])))
 
     @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """The writing connection; all that is done with it, or nothing. Raises SpaceError."""
         with self._lock:
             try:
                 self._writer.execute("BEGIN IMMEDIATE")
@@ -322,20 +358,3 @@ def _advance(db: sqlite3.Connection, trust: Trust) -> None:
 def _move(db: sqlite3.Connection, place: bytes | None) -> None:
     if place is not None:
         db.execute("INSERT OR REPLACE INTO place VALUES (1, ?)", (place,))
-
-
-def _add_version(
-    db: sqlite3.Connection, name: str, version: int, manifest: Manifest, channel: Digest, at: float
-) -> None:
-    """`channel` is the digest of the channel's description."""
-    before = db.execute("SELECT version_id FROM current").fetchone()
-    added = db.execute(
-        "INSERT INTO versions (channel, version, root, applied_at, manifest)"
-        " VALUES (?, ?, ?, ?, ?)",
-        (name, version, manifest.root, at, manifests.to_bytes(manifest)),
-    )
-    db.execute("INSERT OR REPLACE INTO current VALUES (1, ?, ?)", (added.lastrowid, channel))
-    db.execute(
-        "UPDATE versions SET manifest = NULL WHERE manifest IS NOT NULL AND id NOT IN (?, ?)",
-        (added.lastrowid, before[0] if before else added.lastrowid),
-    )

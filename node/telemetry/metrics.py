@@ -22,6 +22,8 @@ from prometheus_client.registry import Collector
 from node.model.pointer import ChangeKind
 from node.model.status import ModelStatus, State
 from node.outcome import Outcome
+from node.store.pins import pins
+from node.store.store import Store
 from node.telemetry.clock import Clock, Quality
 from node.telemetry.spool import Spool
 from sync.events import Event
@@ -63,7 +65,7 @@ class Metrics:
         )
         self._version = Gauge(
             "chaski_node_installed_version",
-            "Channel version that pages show; 0 before the first sync.",
+            "Newest channel version that is here whole; 0 before the first.",
             registry=registry,
         )
         self._lag = Gauge(
@@ -104,7 +106,7 @@ class Metrics:
             self._answers.labels(kind if kind in ANSWERS else "other").inc()
 
     def installed(self, version: int) -> None:
-        """The version that pages show; 0 for none."""
+        """The newest version that is here whole; 0 for none."""
         self._version.set(version)
 
     def model(self, change: ChangeKind, selftest_seconds: float) -> None:
@@ -146,6 +148,23 @@ class Host(Collector):
         for quality in get_args(Quality):
             clock.add_metric([quality], float(quality == self._clock.quality))
         yield clock
+
+
+class Delivered(Collector):
+    """What is here of the version shown, and what stays as it is."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def collect(self) -> Iterator[Metric]:
+        """As they are now."""
+        installed = self._store.installed()
+        missing = installed.part.missing if installed and installed.part else 0
+        yield _gauge(
+            "missing_lessons", "Lessons that a version shown in part still lacks.", missing
+        )
+        pinned = len(pins(self._store.reader()))
+        yield _gauge("pinned_lessons", "Lessons that a class works with.", pinned)
 
 
 class ModelState(Collector):

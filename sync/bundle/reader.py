@@ -3,6 +3,8 @@
 * The bundle is bytes from outside: whatever is wrong with it is a ContentError that names
   the bundle and the group. Nothing is believed until the root of the manifest is right.
 * One group is in memory at a time; what a group may need is bounded before it is read.
+* A bundle that is not whole yet is read as far as it came: its header first, then any group
+  by itself. What `promised` said, with a signed root, is what such a group must hold.
 * A base object that is missing or damaged here is a DamagedBaseError: fetch it and read
   the bundle again.
 """
@@ -10,6 +12,7 @@
 import contextlib
 import zlib
 from collections.abc import Callable, Iterator, Sequence
+from itertools import accumulate, pairwise
 from pathlib import Path
 
 from sync.bundle import envelope
@@ -35,7 +38,10 @@ class DamagedBaseError(ContentError):
 class BundleReader:
     """Reads the bundle `data` (bytes, or the path of a file) over the manifest `base`."""
 
-    def __init__(self, data: bytes | Path, base: Manifest | None = None) -> None:
+    def __init__(
+        self, data: bytes | Path, base: Manifest | None = None, size: int | None = None
+    ) -> None:
+        """`size` is what it will have when it is whole, for one of which only a part is here."""
         self._data = data
         self._base = base
         self._hashes: list[Digest] = []
@@ -48,7 +54,8 @@ class BundleReader:
             self.header: Header = envelope.read(self._slice(0, self._groups_at), base)
             for number, group in enumerate(self.header.groups):
                 group.verify(number)
-            size = data.stat().st_size if isinstance(data, Path) else len(data)
+            if size is None:
+                size = data.stat().st_size if isinstance(data, Path) else len(data)
             end = self._groups_at + sum(group.length for group in self.header.groups)
             if size != end:
                 raise ContentError(f"{size} bytes long where {end} were announced")
@@ -60,15 +67,37 @@ class BundleReader:
         Raises ContentError; DamagedBaseError when `read` raises one.
         """
         self._hashes = []
-        at = self._groups_at
-        for number, group in enumerate(self.header.groups):
-            with self._naming(f"group {number}"):
-                news = self._decode(group, self._slice(at, group.length), read)
-            at += group.length
-            for packed, new in zip(group.objects, news, strict=True):
-                name = digest(new)
-                self._hashes.append(name)
-                yield packed.label.entry(name, packed.size), new
+        for number in range(len(self.header.groups)):
+            for entry, new in self.group(number, read):
+                self._hashes.append(entry.hash)
+                yield entry, new
+
+    def spans(self) -> list[tuple[int, int]]:
+        """Of each group, its first byte in the bundle and the one after its last."""
+        ends = list(accumulate((g.length for g in self.header.groups), initial=self._groups_at))
+        return list(pairwise(ends))
+
+    def group(self, number: int, read: Callable[[Digest], bytes]) -> list[tuple[Entry, bytes]]:
+        """The objects of one group, with their entries. Only its own bytes need be here.
+
+        Raises as `objects`.
+        """
+        group = self.header.groups[number]
+        start, stop = self.spans()[number]
+        with self._naming(f"group {number}"):
+            news = self._decode(group, self._slice(start, stop - start), read)
+        made = zip(group.objects, news, strict=True)
+        return [(packed.label.entry(digest(new), packed.size), new) for packed, new in made]
+
+    def promised(self, digests: Sequence[Digest]) -> Manifest:
+        """The manifest that the bundle leads to if its objects have these `digests`, in order.
+
+        Raises ContentError when its root is not that of the header: with a signed root this
+        says of each object what it must be before it has come.
+        """
+        if len(digests) != sum(len(group.objects) for group in self.header.groups):
+            raise ContentError(f"bundle {self.name}: {len(digests)} digests for other objects")
+        return self._led_to(digests)
 
     def target_manifest(self) -> Manifest:
         """The manifest that the bundle leads to, once all of `objects` was consumed.
@@ -76,10 +105,13 @@ class BundleReader:
         Raises ContentError when its root is not that of the header. The caller compares
         the header's with the signed one.
         """
+        return self._led_to(self._hashes)
+
+    def _led_to(self, digests: Sequence[Digest]) -> Manifest:
         header = self.header
         made = [
             packed.label.entry(name, packed.size)
-            for packed, name in zip(header.objects(), self._hashes, strict=True)
+            for packed, name in zip(header.objects(), digests, strict=True)
         ]
         touched = {label.path for label in header.labels()} | {e.path for e in header.removed}
         olds = self._base.entries if self._base else ()

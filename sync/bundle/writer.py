@@ -2,14 +2,15 @@
 
 * What the base has travels as a reference; other objects go into groups, in order of
   priority, so that a link that dies early has brought the most valuable; among equals texts
-  come first, then binaries, then models, which share no group with others.
+  come first, then binaries, then models, which share no group with others. A large group is
+  cut again where the priority changes: each can be shown before the next has come.
 * Each group is written by the codec that makes it smallest.
 * The same manifests give the same bytes, unless comparing texts ran out of time.
 * What was written is read back before it is handed out.
 """
 
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from sync.bundle import envelope
 from sync.bundle.bases import BaseFinder
@@ -37,6 +38,8 @@ from sync.manifest import Entry, Manifest
 Pair = tuple[Entry, Packed]
 APART_BYTES = 65_536
 """So many bytes of binaries are better apart from the texts."""
+GRAIN_BYTES = 131_072
+"""A group of twice as many packed bytes (65 s at 32 kbit/s) is cut by priority."""
 _TEXT, _BINARY, _MODEL = range(3)
 
 
@@ -44,7 +47,7 @@ class BundleWriter:
     """Writes the bundle from `base` (nothing when None) to `target`.
 
     `read` gives the bytes of any object of either; `differ` tells edit scripts (default:
-    20 seconds of them in all); `group_bytes` is for tests.
+    20 seconds of them in all); `group_bytes` and `grain_bytes` are for tests.
     """
 
     def __init__(
@@ -55,12 +58,14 @@ class BundleWriter:
         *,
         differ: Differ | None = None,
         group_bytes: int = MAX_GROUP_BYTES,
+        grain_bytes: int = GRAIN_BYTES,
     ) -> None:
         self._base = base
         self._olds = base.by_path() if base else {}
         self._target = target
         self._read = read
         self._group_bytes = group_bytes
+        self._grain_bytes = grain_bytes
         self._raw = RawCodec()
         self._zpatch = ZpatchCodec()
         self._edit = EditCodec(differ)
@@ -70,7 +75,7 @@ class BundleWriter:
     def write(self) -> bytes:
         """The bytes of the bundle. Raises ContentError when an object is too large for one."""
         pairs, references = self._sort()
-        slices = [self._group(pairs) for pairs in self._slices(pairs)]
+        slices = [self._group(run) for run in self._by_worth(self._slices(pairs))]
         olds = self._base.entries if self._base else ()
         kept = self._target.by_path()
         header = Header(
@@ -161,6 +166,31 @@ class BundleWriter:
                 olds.add(packed.base.hash)
         if run:
             yield run
+
+    def _by_worth(self, runs: Iterable[list[Pair]]) -> Iterator[list[Pair]]:
+        """`runs`, cut again where one would keep the most valuable waiting for the rest.
+
+        Only where the priority changes: among equals, larger groups pack better.
+        """
+        for run in runs:
+            size = sum(packed.size for _, packed in run)
+            if size < 2 * self._grain_bytes or run[0][0].priority == run[-1][0].priority:
+                yield run
+            else:
+                yield from self._tiers(run, len(self._group(run)[1]) // self._grain_bytes)
+
+    def _tiers(self, pairs: Sequence[Pair], most: int) -> list[list[Pair]]:
+        """`pairs` in at most `most` runs of about equal size, none of which cuts a priority."""
+        share = sum(packed.size for _, packed in pairs) / max(1, most)
+        runs: list[list[Pair]] = [[]]
+        size = 0
+        for entry, packed in pairs:
+            if runs[-1] and size >= share and runs[-1][-1][0].priority != entry.priority:
+                runs.append([])
+                size = 0
+            runs[-1].append((entry, packed))
+            size += packed.size
+        return runs
 
     def _group(self, pairs: Sequence[Pair]) -> tuple[Group, bytes]:
         """The group of `pairs` and its payload, by the best codec."""

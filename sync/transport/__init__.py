@@ -41,6 +41,10 @@ class Source(Protocol):
         """The offer of the bundle from `base` to `target`; None where there is none."""
         ...
 
+    async def digests(self, channel: str, base: Digest | None, target: Digest) -> bytes | None:
+        """The digests of the objects in that bundle; None where they are not told."""
+        ...
+
     def chunks(self, bundle: Digest, start: int, stop: int) -> AsyncGenerator[bytes, None]:
         """The bytes of `bundle` from `start` up to `stop`, as they arrive."""
         ...

@@ -35,6 +35,12 @@ class Counted(ABC):
             self._count(offer_to_bytes(found))
         return found
 
+    async def digests(self, channel: str, base: Digest | None, target: Digest) -> bytes | None:
+        """See `Source`."""
+        await self._turn()
+        found = await self._source.digests(channel, base, target)
+        return None if found is None else self._count(found)
+
     async def object(self, name: Digest) -> bytes:
         """See `Source`."""
         await self._turn()

@@ -10,6 +10,7 @@ import contextlib
 from collections.abc import AsyncGenerator, Collection, Iterator
 from pathlib import Path
 
+from sync.bundle.digests import MAX_DIGESTS_BYTES
 from sync.bundle.header import MAX_OBJECT_BYTES
 from sync.bundle.offer import MAX_OFFER_BYTES, Offer, offer_to_bytes
 from sync.canonical import Digest, digest, parse_digest
@@ -43,6 +44,10 @@ class Layout:
         folder = self.folder / "channels" / slug(channel) / "bundles" / base_name(base)
         return folder / f"{parse_digest(target)}.json"
 
+    def digests(self, channel: str, base: Digest | None, target: Digest) -> Path:
+        """The digests of the objects in a bundle."""
+        return self.offer(channel, base, target).with_suffix(".digests")
+
     def root(self, number: int) -> Path:
         """A version of the root metadata."""
         return self.folder / "roots" / f"{number:d}.root.json"
@@ -71,6 +76,10 @@ class DirectoryWriter:
         """Puts a version of the root metadata."""
         atomic_write(self._layout.root(number), data)
 
+    def put_digests(self, offer: Offer, data: bytes) -> None:
+        """Puts what the objects of a bundle hash to; before its offer."""
+        atomic_write(self._layout.digests(offer.channel, offer.base, offer.target), data)
+
     def put_bundle(self, offer: Offer, data: bytes) -> None:
         """Puts a bundle and, after it, its offer."""
         atomic_write(self._layout.bundle(offer.bundle), data)
@@ -90,7 +99,7 @@ class DirectoryWriter:
 
         Only after the head. Returns how many bundles went.
         """
-        for path in self._layout.offer(channel, None, target).parents[1].glob("*/*.json"):
+        for path in self._layout.offer(channel, None, target).parents[1].glob("*/*"):
             if path.stem != target:
                 path.unlink(missing_ok=True)
         gone = [p for p in self._layout.bundle(target).parent.glob("*") if p.name not in bundles]
@@ -117,6 +126,11 @@ class DirectorySource:
         """See `Source`."""
         data = await _whole(self._layout.offer(channel, base, target), MAX_OFFER_BYTES)
         return None if data is None else answered(data, channel, base, target)
+
+    async def digests(self, channel: str, base: Digest | None, target: Digest) -> bytes | None:
+        """See `Source`."""
+        path = self._layout.digests(channel, base, target)
+        return await _whole(path, MAX_DIGESTS_BYTES)
 
     async def object(self, name: Digest) -> bytes:
         """See `Source`."""

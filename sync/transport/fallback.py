@@ -50,6 +50,14 @@ class Fallback:
             raise trouble
         return None
 
+    async def digests(self, channel: str, base: Digest | None, target: Digest) -> bytes | None:
+        """See `Source`. A road that does not tell them leaves it to the next."""
+        for source in self._sources:
+            with contextlib.suppress(TransportError, ContentError):
+                if (found := await source.digests(channel, base, target)) is not None:
+                    return found
+        return None
+
     async def object(self, name: Digest) -> bytes:
         """See `Source`."""
         return await _first(self._sources, lambda source: source.object(name))

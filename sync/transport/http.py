@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import aiohttp
 import msgspec
 
+from sync.bundle.digests import MAX_DIGESTS_BYTES
 from sync.bundle.header import MAX_OBJECT_BYTES
 from sync.bundle.offer import MAX_OFFER_BYTES, Offer
 from sync.canonical import Digest, decode, parse_digest
@@ -137,6 +138,11 @@ class HttpSource(_Client):
         path = f"/v1/channels/{slug(channel)}/bundles/{base_name(base)}/{parse_digest(target)}"
         data = await self._whole(path, MAX_OFFER_BYTES)
         return None if data is None else answered(data, channel, base, target)
+
+    async def digests(self, channel: str, base: Digest | None, target: Digest) -> bytes | None:
+        """See `Source`."""
+        path = f"/v1/channels/{slug(channel)}/bundles/{base_name(base)}/{parse_digest(target)}"
+        return await self._whole(f"{path}/digests", MAX_DIGESTS_BYTES)
 
     async def object(self, name: Digest) -> bytes:
         """See `Source`."""

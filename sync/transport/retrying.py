@@ -62,6 +62,10 @@ class Retrying:
         """See `Source`."""
         return await self._again(lambda: self._source.offer(channel, base, target))
 
+    async def digests(self, channel: str, base: Digest | None, target: Digest) -> bytes | None:
+        """See `Source`."""
+        return await self._again(lambda: self._source.digests(channel, base, target))
+
     async def object(self, name: Digest) -> bytes:
         """See `Source`."""
         return await self._again(lambda: self._source.object(name))

@@ -84,6 +84,11 @@ class Windowed:
         self._check()
         return await self._source.offer(channel, base, target)
 
+    async def digests(self, channel: str, base: Digest | None, target: Digest) -> bytes | None:
+        """See `Source`."""
+        self._check()
+        return await self._source.digests(channel, base, target)
+
     async def object(self, name: Digest) -> bytes:
         """See `Source`."""
         self._check()

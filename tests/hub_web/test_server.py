@@ -7,7 +7,7 @@ import json
 import pytest
 
 from hub.intake import MAX_BLOCK_BYTES
-from sync.bundle import BundleReader
+from sync.bundle import BundleReader, digests_from_bytes
 from sync.canonical import Digest, digest
 from sync.head import PACKED_TYPE, head_from_bytes, unpack_head
 from sync.manifest import Manifest, from_bytes
@@ -81,6 +81,20 @@ async def test_asking_for_the_head_again_costs_no_body(world: World, client: Cli
     assert (await client.get(path, headers=tag)).status == 200
 
 
+async def test_header_and_digests_prove_a_version_before_it_travels(
+    world: World, client: Client
+) -> None:
+    root = Digest(world.publish())
+    source = HttpSource(client.session, url(client))
+    offer = await source.offer(CHANNEL.id, None, root)
+    told = await source.digests(CHANNEL.id, None, root)
+    assert offer is not None
+    assert told is not None
+    reader = BundleReader(await source.chunk_range(offer.bundle, 0, offer.size))
+    assert reader.promised(digests_from_bytes(told)).root == root
+    assert await source.digests(CHANNEL.id, NOTHING, root) is None
+
+
 REFUSED = [
     ("GET", "/v1/channels/escuela/head", 404),
     ("GET", "/v1/channels/otro/head", 404),
@@ -88,6 +102,8 @@ REFUSED = [
     ("GET", f"/v1/channels/escuela/bundles/none/{NOTHING}", 404),
     ("GET", f"/v1/channels/escuela/bundles/{NOTHING}/{NOTHING}", 404),
     ("GET", "/v1/channels/escuela/bundles/x/y", 404),
+    ("GET", f"/v1/channels/escuela/bundles/none/{NOTHING}/digests", 404),
+    ("GET", "/v1/channels/escuela/bundles/x/y/digests", 404),
     ("GET", f"/v1/bundles/{NOTHING}", 404),
     ("GET", "/v1/bundles/..%2F..%2Fhub.db", 404),
     ("GET", "/v1/objects/x", 404),

@@ -4,7 +4,8 @@ from collections.abc import AsyncGenerator, Iterable
 from pathlib import Path
 
 from sync import keys
-from sync.bundle import BundleWriter, Offer, offer
+from sync.bundle import BundleReader, BundleWriter, Offer, digests_to_bytes, offer
+from sync.bundle.header import MAX_GROUP_BYTES
 from sync.canonical import Digest
 from sync.errors import TransportError
 from sync.head import Head, head_to_bytes
@@ -34,6 +35,7 @@ class City:
         self.objects: dict[Digest, bytes] = {}
         self.signed: Head | None = None
         self.asked: list[str] = []
+        self._bundles: dict[tuple[Digest | None, Digest], tuple[Offer, bytes]] = {}
         self.down = False
         """Nothing answers."""
         self.dies_after: int | None = None
@@ -44,6 +46,10 @@ class City:
         self.forgetful = False
         """Objects are not given one by one."""
         self.false_offer: Offer | None = None
+        self.tells_digests = True
+        self.false_digests = False
+        self.chunk = CHUNK
+        self.group_bytes = MAX_GROUP_BYTES
         self.pieces = 200
         """Bytes in one piece of a stream."""
 
@@ -73,8 +79,12 @@ class City:
 
     def bundle(self, base: Manifest | None, target: Manifest) -> tuple[Offer, bytes]:
         """The bundle between two versions."""
-        data = BundleWriter(base, target, self.objects.__getitem__).write()
-        return offer(CHANNEL, base, target, data, CHUNK), data
+        key = (base.root if base else None, target.root)
+        if key not in self._bundles:
+            read = self.objects.__getitem__
+            data = BundleWriter(base, target, read, group_bytes=self.group_bytes).write()
+            self._bundles[key] = offer(CHANNEL, base, target, data, self.chunk), data
+        return self._bundles[key]
 
     async def head(self, channel: str) -> bytes:
         self._ask("head")
@@ -93,6 +103,14 @@ class City:
         if found is None or (base and not self.deltas):
             return None
         return self.bundle(*found)[0]
+
+    async def digests(self, channel: str, base: Digest | None, target: Digest) -> bytes | None:
+        self._ask("digests")
+        found = self._manifests(base, target) if self.tells_digests else None
+        if found is None:
+            return None
+        told = digests_to_bytes(BundleReader(self.bundle(*found)[1], found[0]).header, found[1])
+        return told[32:] + told[:32] if self.false_digests else told
 
     async def object(self, name: Digest) -> bytes:
         self._ask("object")

@@ -13,8 +13,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from node.agenda import Agenda
+from node.config import NodeConfig, NodeTable, SyncTable
 from node.fetcher import Fetcher, Room
+from node.link import LinkTable
 from node.outcome import Outcome
+from node.store.ledger import Ledger
 from node.store.store import Store
 from node.telemetry.clock import Clock
 from node.updater import Subscription, Updater
@@ -52,14 +56,30 @@ def lessons(text: str) -> list[Any]:
     return [lesson(f"leccion-{n}", body=[text, f"Bloque {n}."]) for n in range(3)]
 
 
-async def sync(place: Village, city: City, fuse: Fuse) -> Outcome:
+def slowly(place: Village) -> Agenda:
+    """An agenda by which everything comes in instalments."""
+    link = LinkTable(kilobits_per_second=1, patience_seconds=0)
+    hub = SyncTable(hub="http://hub.example")
+    config = NodeConfig(NodeTable("nodo", str(place.folder)), hub, link=link)
+    return Agenda(config, place.store, Ledger(place.store), lambda: AT)
+
+
+async def sync(place: Village, city: City, fuse: Fuse, *, slow: bool = False) -> Outcome:
     worker = Worker("crash")
     room = Room(lambda: 10**12, 0)
     fetcher = Fetcher(place.blobs, Journal(place.folder / "journal"), worker, room, fuse.burn)
     subscription = Subscription(CHANNEL, city.roots[0])
     clock = Clock(AT, lambda: AT)
     updater = Updater(
-        subscription, place.store, place.blobs, city, fetcher, worker, clock, step=fuse.burn
+        subscription,
+        place.store,
+        place.blobs,
+        city,
+        fetcher,
+        worker,
+        clock,
+        agenda=slowly(place) if slow else None,
+        step=fuse.burn,
     )
     try:
         return await updater.sync()
@@ -67,7 +87,7 @@ async def sync(place: Village, city: City, fuse: Fuse) -> Outcome:
         await updater.close()
 
 
-def attempt(folder: Path, city: City, steps: int, statements: int) -> int:
+def attempt(folder: Path, city: City, steps: int, statements: int, *, slow: bool) -> int:
     """Syncs in a child process; how it ended, as `os.waitpid` says."""
     child = os.fork()
     if child == 0:
@@ -75,7 +95,7 @@ def attempt(folder: Path, city: City, steps: int, statements: int) -> int:
         store = TracedStore(folder / "node.db")
         store.trace(Fuse(statements))
         place.store = store
-        asyncio.run(sync(place, city, Fuse(steps)))
+        asyncio.run(sync(place, city, Fuse(steps), slow=slow))
         os._exit(0)
     return os.waitpid(child, 0)[1]
 
@@ -88,14 +108,15 @@ def found(folder: Path) -> dict[str, Any]:
         installed, manifest = place.store.installed(), place.store.manifest()
         assert installed
         assert manifest
+        found = [place.library.lesson(f"leccion-{n}", "es") for n in range(3)]
+        texts = [one.body[0] for one in found if one]
         return {
             "version": installed.version,
             "root": installed.root == manifest.root,
-            "texts": sorted(
-                {place.library.lesson(f"leccion-{n}", "es").body[0] for n in range(3)}  # type: ignore[union-attr]
-            ),
+            "texts": sorted(set(texts)),
+            "new": texts.count(NEW),
             "searched": sorted({hit.passage for hit in place.search.find("texto", "es")}),
-            "whole": not list(place.blobs.damaged(manifest)),
+            "whole": len(texts) == 3 and not list(place.blobs.damaged(manifest)),
         }
     finally:
         place.store.close()
@@ -111,15 +132,17 @@ def main(home: Path) -> None:
     place.store.close()
     city.publish(lessons(NEW))
     told = []
-    for kind, stride in (("step", 1), ("statement", 3)):
+    city.group_bytes = 1000  # a lesson a group
+    city.bundle(*city.versions)
+    for kind, stride in (("step", 1), ("statement", 3), ("slow step", 1), ("slow statement", 7)):
         for number in range(1, MOST, stride):
-            folder = home / f"{kind}{number}"
+            folder = home / f"{kind}{number}".replace(" ", "")
             shutil.copytree(before, folder)
-            fuses = (number, 0) if kind == "step" else (0, number)
-            status = attempt(folder, city, *fuses)
+            fuses = (number, 0) if kind.endswith("step") else (0, number)
+            status = attempt(folder, city, *fuses, slow=kind.startswith("slow"))
             first = found(folder)
             place = village(folder)
-            again = asyncio.run(sync(place, city, Fuse(0)))
+            again = asyncio.run(sync(place, city, Fuse(0), slow=kind.startswith("slow")))
             place.store.close()
             told.append(
                 {"kind": kind, "number": number, "first": first, "again": again.kind}

@@ -79,9 +79,9 @@ async def test_a_node_syncs_by_itself_shows_news_and_reports(tmp_path: Path) -> 
         await until(session, url, lambda found: found == 2)
         async with session.get(f"{url}/leccion/suma/es") as answer:
             assert "quinua" in await answer.text()
+        await until(session, url, lambda _: any(stick.glob("samples/*")))
         async with session.get(f"{url}/metrics") as answer:
             assert "chaski_node_installed_version 2.0" in await answer.text()
-        await until(session, url, lambda _: any(stick.glob("samples/*")))
 
 
 async def test_a_node_without_a_hub_serves_what_it_has(tmp_path: Path) -> None:

@@ -13,8 +13,12 @@ import pytest
 
 from tests.node.crash import NEW, OLD
 
-OLD_STATE = {"version": 1, "root": True, "texts": [OLD], "searched": [OLD], "whole": True}
-NEW_STATE = {"version": 2, "root": True, "texts": [NEW], "searched": [NEW], "whole": True}
+OLD_STATE = {
+    "version": 1, "root": True, "texts": [OLD], "new": 0, "searched": [OLD], "whole": True,
+}  # fmt: skip
+NEW_STATE = {
+    "version": 2, "root": True, "texts": [NEW], "new": 3, "searched": [NEW], "whole": True,
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +47,23 @@ def test_a_killed_node_has_the_old_version_or_the_new_one(
     assert states[-1] == NEW_STATE
     assert all(state in (OLD_STATE, NEW_STATE) for state in states)
     assert sum(a != b for a, b in pairwise(states)) == 1
+
+
+@pytest.mark.parametrize("kind", ["slow step", "slow statement"])
+def test_a_node_killed_between_instalments_has_each_lesson_whole_and_loses_none(
+    told: list[dict[str, Any]], kind: str
+) -> None:
+    states = [one["first"] for one in told if one["kind"] == kind]
+    assert len(states) > 10
+    assert (states[0], states[-1]) == (OLD_STATE, NEW_STATE)
+    parts = [s for s in states if s not in (OLD_STATE, NEW_STATE)]
+    assert parts
+    for state in parts:
+        assert (state["version"], state["root"], state["whole"]) == (2, True, True)
+        assert state["texts"] == state["searched"] == sorted([OLD, NEW])
+    new = [state["new"] for state in states]
+    assert new == sorted(new)
+    assert set(new) == {0, 1, 2, 3}
 
 
 def test_the_next_sync_after_a_kill_ends_with_the_new_version(told: list[dict[str, Any]]) -> None:

@@ -74,12 +74,16 @@ def packed(
 ) -> tuple[Manifest, dict[Digest, bytes]]:
     """`lessons` as a manifest and its objects."""
     about = about or channel()
-    files = {CHANNEL_PATH: to_bytes(about)} | {one.path: to_bytes(one) for one in lessons}
-    entries = [
-        Entry(path, digest(data), len(data), "channel" if path == CHANNEL_PATH else "lesson")
-        for path, data in files.items()
-    ]
-    return manifest(about.id, entries), {digest(data): data for data in files.values()}
+    data = to_bytes(about)
+    entries = [Entry(CHANNEL_PATH, digest(data), len(data), "channel", 0)]
+    objects = {digest(data): data}
+    for one in {one.path: one for one in lessons}.values():
+        data = to_bytes(one)
+        entries.append(
+            Entry(one.path, digest(data), len(data), "lesson", 50, one.grade, one.language)
+        )
+        objects[digest(data)] = data
+    return manifest(about.id, entries), objects
 
 
 def release(

@@ -79,6 +79,7 @@ async def main(path: Path) -> None:
             seat=Seat(engine),
             updater=held.updater,
             sticks=held.sticks,
+            delivery=held.delivery,
             metrics=held.metrics,
             clock=held.clock,
             record_event=held.record_event,

@@ -3,6 +3,7 @@ engine and an updater that do what a test tells them.
 """
 
 import asyncio
+import dataclasses
 import tomllib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -17,18 +18,24 @@ from prometheus_client import CollectorRegistry
 from hub.book import Book, members
 from models.engine import Engine, EngineStats, Piece, Sampling, Stream
 from models.errors import ModelError, Overloaded
+from node.agenda import Agenda
+from node.carrier import Progress
 from node.config import NodeConfig, NodeTable, SyncTable
+from node.delivery import Delivery
 from node.model.seat import Seat
 from node.model.status import ModelStatus
 from node.portal.app import build_portal
 from node.services import Services
 from node.sticks import Sticks
 from node.store.files import Files
+from node.store.ledger import Ledger
+from node.store.pins import Pins
 from node.telemetry.clock import Clock
 from node.telemetry.forwarder import Forwarded
 from node.telemetry.metrics import Metrics
 from node.tutor import Tutor
-from node.updater import Outcome, Updater
+from node.updater import Glimpse, Outcome, Updater
+from sync.errors import TransportError
 from sync.lesson import Channel, Language, Lesson
 from sync.transport import Sink, Source
 from tests.node.village import AT, SAMPLE, Village, lesson, release, sample_lessons, village
@@ -123,8 +130,22 @@ class ScriptedUpdater:
     def __init__(self) -> None:
         self.reset()
 
+    def halt(self, *, halted: bool) -> None:
+        self.halted = halted
+
+    async def look(self) -> Glimpse:
+        self.looks += 1
+        if self.gate:
+            await self.gate.wait()
+        self.looked.set()
+        raise TransportError("nobody answers", hint="wait for the link")
+
     def reset(self) -> None:
         """As if it had never synced."""
+        self.looks = 0
+        self.looked = asyncio.Event()
+        self.halted = False
+        self.progress: Progress | None = None
         self.last: Outcome | None = None
         self.calls = 0
         self.sources: list[Source | None] = []
@@ -173,9 +194,16 @@ class School:
     services: Services
     events: list[tuple[str, dict[str, str]]] = field(default_factory=list)
 
-    def install(self, version: int, lessons: Iterable[Lesson]) -> None:
+    def install(self, version: int, lessons: Iterable[Lesson], at: float = AT) -> None:
         """Makes these lessons the installed version."""
         made = release(self.village.blobs, version, lessons, CHANNEL)
+        self.village.store.install(made, self.village.blobs.get, at)
+
+    def install_part(self, version: int, here: Iterable[Lesson], all_: Iterable[Lesson]) -> None:
+        """Shows the lessons `here` of a version that will have `all_`."""
+        now = release(self.village.blobs, version, here, CHANNEL)
+        target = release(self.village.blobs, version, all_, CHANNEL).manifest
+        made = dataclasses.replace(now, target=target)
         self.village.store.install(made, self.village.blobs.get, AT)
 
     def portal(self) -> web.Application:
@@ -197,15 +225,30 @@ class School:
         self.village.store.close()
 
 
-def school(folder: Path, *, tutor: bool = True, language: Language = "es") -> School:
+def school(
+    folder: Path,
+    *,
+    tutor: bool = True,
+    language: Language = "es",
+    hub: str = "http://hub.example:8080",
+) -> School:
     """A school without lessons. Close it."""
     place = village(folder)
     engine, updater = ScriptedEngine(), ScriptedUpdater()
     settings = NodeConfig(
         node=NodeTable(id="nodo-ocongate", data=str(folder), language=language),
-        sync=SyncTable(hub="http://hub.example:8080", channel="escuela"),
+        sync=SyncTable(hub=hub, channel="escuela"),
     )
     events: list[tuple[str, dict[str, str]]] = []
+    ledger = Ledger(place.store)
+    delivery = Delivery(
+        cast(Updater, updater),
+        Agenda(settings, place.store, ledger, lambda: NOW),
+        ledger,
+        Pins(place.store, place.blobs.get),
+        place.store,
+        lambda: NOW,
+    )
     services = Services(
         settings=settings,
         store=place.store,
@@ -215,6 +258,7 @@ def school(folder: Path, *, tutor: bool = True, language: Language = "es") -> Sc
         tutor=Tutor(place.search, place.library, engine if tutor else None),
         seat=Seat(cast(Engine, engine) if tutor else None),
         updater=cast(Updater, updater),
+        delivery=delivery,
         sticks=Sticks([folder / "sticks"], "escuela", cast(Updater, updater), nothing_waits),
         metrics=Metrics(CollectorRegistry()),
         clock=Clock(wall=lambda: NOW),

@@ -27,6 +27,7 @@ PATHS = (
     "/preguntar?q=¿Quién ganó el mundial?",
     "/gracias",
     "/salud",
+    "/sincronizar",
 )
 
 

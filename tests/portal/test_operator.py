@@ -33,6 +33,8 @@ SAID: dict[OutcomeKind, str] = {
     "damaged": "Lo que llegó estaba dañado.",
     "full": "No hay espacio en el disco.",
     "held": "Se volvió a la versión anterior",
+    "partial": "Lo que falta espera el próximo día",
+    "paused": "En pausa: no baja nada",
 }
 
 

@@ -40,6 +40,7 @@ class Shelf:
     roots: dict[int, bytes] = field(default_factory=dict)
     offers: list[tuple[Offer, bytes]] = field(default_factory=list)
     objects: dict[Digest, bytes] = field(default_factory=dict)
+    digests: dict[Digest, bytes] = field(default_factory=dict)
 
 
 class Hub:
@@ -59,6 +60,7 @@ class Hub:
                 web.get("/v1/channels/{channel}/head", self._head),
                 web.get("/v1/root/{number}", self._root),
                 web.get("/v1/channels/{channel}/bundles/{base}/{target}", self._offer),
+                web.get("/v1/channels/{channel}/bundles/{base}/{target}/digests", self._digests),
                 web.get("/v1/bundles/{name}", self._bundle),
                 web.get("/v1/objects/{name}", self._object),
                 web.post("/v1/{kind:samples|events}", self._take),
@@ -102,11 +104,19 @@ class Hub:
         return self._answer(request, self.shelf.roots.get(int(request.match_info["number"])))
 
     async def _offer(self, request: web.Request) -> web.Response:
+        offer = self._wanted(request)
+        return self._answer(request, offer_to_bytes(offer) if offer else None)
+
+    async def _digests(self, request: web.Request) -> web.Response:
+        offer = self._wanted(request)
+        return self._answer(request, self.shelf.digests.get(offer.bundle) if offer else None)
+
+    def _wanted(self, request: web.Request) -> Offer | None:
         wanted = tuple(request.match_info[key] for key in ("channel", "base", "target"))
-        for offer, _ in self.shelf.offers:
-            if (offer.channel, offer.base or "none", offer.target) == wanted:
-                return self._answer(request, offer_to_bytes(offer))
-        return self._answer(request, None)
+        return next(
+            (o for o, _ in self.shelf.offers if (o.channel, o.base or "none", o.target) == wanted),
+            None,
+        )
 
     async def _object(self, request: web.Request) -> web.Response:
         return self._answer(request, self.shelf.objects.get(Digest(request.match_info["name"])))

@@ -1,5 +1,6 @@
 """Bundles: from one version to another, whatever changed, in few bytes and bounded memory."""
 
+import itertools
 import tracemalloc
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from sync.bundle import (
     BundleWriter,
     DamagedBaseError,
     Offer,
+    digests_from_bytes,
+    digests_to_bytes,
     offer,
     offer_from_bytes,
     offer_to_bytes,
@@ -348,3 +351,89 @@ def test_an_offer_that_contradicts_itself_is_refused(change: dict[str, object]) 
     assert offer_from_bytes(encode(fields)) == good
     with pytest.raises(ContentError):
         offer_from_bytes(encode({**fields, **change}))
+
+
+# A bundle of which only a part is here
+
+
+def two_versions(world: World) -> tuple[Manifest, Manifest]:
+    """Twelve lessons; then four of them changed, one new, one moved, one gone."""
+    files = library(12)
+    base = world.manifest(files)
+    for number in (1, 4, 7, 10):
+        files[f"lessons/leccion-{number:03}.es.json"] = prose(100 + number)
+    files["lessons/nueva.es.json"] = prose(500)
+    files["lessons/mudada.es.json"] = files.pop("lessons/leccion-003.es.json")
+    del files["lessons/leccion-005.es.json"]
+    return base, world.manifest(files)
+
+
+def test_header_and_digests_make_the_manifest_before_anything_has_come(tmp_path: Path) -> None:
+    world = World()
+    base, target = two_versions(world)
+    data = BundleWriter(base, target, world.read, group_bytes=3_000).write()
+    told = digests_to_bytes(BundleReader(data, base).header, target)
+    assert len(told) == 5 * 32
+    reader = BundleReader(data, base)
+    (tmp_path / "part").write_bytes(data[: reader.spans()[0][0]])
+    begun = BundleReader(tmp_path / "part", base, len(data))
+    assert begun.promised(digests_from_bytes(told)) == target
+
+
+def test_any_group_is_read_by_itself_from_a_file_with_holes(tmp_path: Path) -> None:
+    world = World()
+    base, target = two_versions(world)
+    data = BundleWriter(base, target, world.read, group_bytes=3_000).write()
+    spans = BundleReader(data, base).spans()
+    assert len(spans) > 3
+    assert spans[-1][1] == len(data)
+    for number, (start, stop) in enumerate(spans):
+        part = tmp_path / f"part{number}"
+        part.write_bytes(data[: spans[0][0]] + bytes(start - spans[0][0]) + data[start:stop])
+        begun = BundleReader(part, base, len(data))
+        for entry, content in begun.group(number, world.read):
+            assert digest(content) == entry.hash == target.by_path()[entry.path].hash
+        with pytest.raises(ContentError, match="group"):
+            begun.group(number - 1, world.read)
+
+
+@pytest.mark.parametrize("wrong", [b"", b"x" * 31, bytes(5 * 32), bytes(6 * 32)])
+def test_false_digests_promise_nothing(wrong: bytes) -> None:
+    world = World()
+    base, target = two_versions(world)
+    reader = BundleReader(BundleWriter(base, target, world.read).write(), base)
+    with pytest.raises(ContentError):
+        reader.promised(digests_from_bytes(wrong))
+
+
+# Groups and what they are worth
+
+
+def tiered(world: World, count: int) -> Manifest:
+    """`count` lessons of ten priorities, in no order of them."""
+    files = library(count)
+    return manifest(
+        "escuela",
+        [
+            world.entry(path, data, priority=10 * ((n * 7) % 10))
+            for n, (path, data) in enumerate(files.items())
+        ],
+    )
+
+
+def test_a_large_group_is_cut_where_the_priority_changes() -> None:
+    world = World()
+    target = tiered(world, 60)
+    data = BundleWriter(None, target, world.read, grain_bytes=1_000).write()
+    groups = BundleReader(data).header.groups
+    tiers = [{packed.label.row[1] for packed in group.objects} for group in groups]
+    assert len(groups) > 3
+    assert all(max(a) < min(b) for a, b in itertools.pairwise(tiers))
+
+
+def test_equal_priorities_and_small_groups_are_not_cut() -> None:
+    world = World()
+    equal = world.manifest(library(60))
+    for target, grain in ((equal, 100), (tiered(world, 60), 10**6)):
+        data = BundleWriter(None, target, world.read, grain_bytes=grain).write()
+        assert len(BundleReader(data).header.groups) == 1

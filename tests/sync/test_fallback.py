@@ -41,6 +41,10 @@ class Stub:
         self._answer()
         return None if self.none else OFFER
 
+    async def digests(self, channel: str, base: Digest | None, target: Digest) -> bytes | None:
+        self._answer()
+        return None if self.none else b"digests"
+
     async def object(self, name: Digest) -> bytes:
         self._answer()
         return b"object"
@@ -93,6 +97,14 @@ async def test_when_all_roads_fail_the_last_error_counts() -> None:
     ):
         with pytest.raises(TransportError, match="down"):
             await question
+
+
+async def test_digests_are_asked_of_every_road_and_are_never_an_error() -> None:
+    silent, lost = Stub(), Stub(TransportError("down"))
+    silent.none = True
+    told = Fallback((silent, lost, Stub()))
+    assert await told.digests("escuela", None, NAME) == b"digests"
+    assert await Fallback((lost, silent)).digests("escuela", None, NAME) is None
 
 
 async def test_an_offer_that_one_road_has_not_is_asked_of_the_next() -> None:

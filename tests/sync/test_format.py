@@ -223,6 +223,7 @@ def test_a_stick_is_laid_out_as_described(text: str) -> None:
     paths = {
         "channels/{channel}/head.json": layout.head("escuela"),
         "channels/{channel}/bundles/{base}/{target}.json": layout.offer("escuela", base, name),
+        "channels/{channel}/bundles/{base}/{target}.digests": layout.digests("escuela", base, name),
         "roots/{n}.root.json": layout.root(7),
         "bundles/{digest}": layout.bundle(name),
         "objects/{first two digits}/{digest}": layout.objects.path(name),

@@ -136,6 +136,54 @@ def test_a_part_of_a_chunk_is_kept_for_the_next_process(tmp_path: Path) -> None:
     assert Journal(tmp_path).open(offered()).wanted() == (155, 730)
 
 
+def test_a_part_in_the_middle_is_asked_for_by_itself(tmp_path: Path) -> None:
+    download = Journal(tmp_path).open(offered())
+    assert download.cost(330, 410) == 110
+    assert download.wanted(330, 410) == (300, 410)
+    download.feed(300, BUNDLE[300:410])
+    assert download.wanted(330, 410) is None
+    assert download.cost(330, 410) == 0
+    assert download.wanted(405, 480) == (410, 480)
+    assert download.wanted() == (0, 300)
+    assert download.cost(0, 10**9) == 730 - 110
+    finish(download)
+
+
+def test_parts_of_chunks_anywhere_are_kept_for_the_next_process(tmp_path: Path) -> None:
+    download = Journal(tmp_path).open(offered())
+    download.feed(300, BUNDLE[300:355])
+    download.feed(600, BUNDLE[600:610])
+    again = Journal(tmp_path).open(offered())
+    assert again.cost(0, 730) == 730 - 65
+    assert again.wanted(300) == (355, 600)
+    finish(again)
+
+
+def test_holes_that_are_taken_for_bytes_cost_their_chunk_only(tmp_path: Path) -> None:
+    data = bytearray(BUNDLE)
+    data[340:400] = bytes(60)
+    part(tmp_path).write_bytes(data)
+    download = Journal(tmp_path).open(offered())
+    assert download.wanted() == (340, 400)
+    download.feed(340, BUNDLE[340:400])
+    assert download.wanted() is None
+    data[330] ^= 1  # and what looks begun is wrong
+    part(tmp_path).write_bytes(data)
+    download = Journal(tmp_path).open(offered())
+    with pytest.raises(ContentError, match="chunk 3"):
+        download.feed(340, BUNDLE[340:400])
+    assert Journal(tmp_path).open(offered()).wanted() == (300, 400)
+
+
+def test_what_the_objects_must_be_is_kept_beside_and_forgotten_with_it(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    assert journal.open(offered()).noted() is None
+    journal.open(offered()).note(b"digests")
+    assert journal.open(offered()).noted() == b"digests"
+    journal.open(offered()).discard()
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_part_of_a_chunk_gives_way_to_the_whole_chunk(tmp_path: Path) -> None:
     download = Journal(tmp_path).open(offered())
     download.feed(0, BUNDLE[:55])

@@ -9,6 +9,7 @@ from sync.canonical import Digest, digest
 from sync.errors import SettingsError
 from sync.transport import gathered
 from sync.transport.limited import BURST_S, RateLimited
+from sync.transport.rationed import SLICE_BYTES, Rationed, SpentError
 from sync.transport.windowed import ClosedError, Window, Windowed, minute_of_day, window
 
 BUNDLE = digest(b"bundle")
@@ -40,6 +41,9 @@ class Plain:
         return None
 
     async def offer(self, channel: str, base: Digest | None, target: Digest) -> Offer | None:
+        return None
+
+    async def digests(self, channel: str, base: Digest | None, target: Digest) -> bytes | None:
         return None
 
     async def object(self, name: Digest) -> bytes:
@@ -128,3 +132,58 @@ async def test_a_window_that_closes_ends_a_download_at_the_next_piece() -> None:
 def test_the_minute_of_the_day_is_of_the_day() -> None:
     assert 0 <= minute_of_day(1_772_000_000) < 24 * 60
     assert (minute_of_day(1_772_000_060) - minute_of_day(1_772_000_000)) % 1440 == 1
+
+
+# The allowance of a day
+
+
+class Purse:
+    """What may still come; `written` is what a power cut would find."""
+
+    def __init__(self, size: int) -> None:
+        self.size, self.written = size, 0
+
+    def left(self) -> int:
+        return max(0, self.size - self.written)
+
+    def spend(self, size: int) -> None:
+        self.written += size
+
+
+async def test_a_bundle_is_cut_to_what_is_left_and_the_rest_refused() -> None:
+    purse, plain = Purse(1000), Plain()
+    road = Rationed(plain, purse)
+    with pytest.raises(SpentError, match="used up"):
+        await gathered(road.chunks(BUNDLE, 0, 5000))
+    assert (plain.given, purse.written) == (1000, 1000)
+    for question in (road.offer("escuela", None, BUNDLE), road.object(BUNDLE)):
+        with pytest.raises(SpentError):
+            await question
+    with pytest.raises(SpentError):
+        await road.chunk_range(BUNDLE, 0, 1)
+    assert plain.given == 1000
+
+
+async def test_what_comes_is_written_down_before_and_given_back_when_it_did_not_come() -> None:
+    purse = Purse(10**6)
+    pieces = Rationed(Plain(), purse).chunks(BUNDLE, 0, 300_000)
+    got = 0
+    async for piece in pieces:
+        got += len(piece)
+        assert got <= purse.written <= got + SLICE_BYTES
+        if got == 150_000:
+            break
+    await pieces.aclose()
+    assert purse.written == 150_000
+
+
+async def test_heads_pass_when_nothing_is_left_and_count_once_while_they_are_the_same() -> None:
+    purse = Purse(500)
+    road = Rationed(Plain(), purse)
+    for _ in range(4):
+        assert len(await road.head("escuela")) == 300
+    assert await road.root(2) is None
+    with pytest.raises(SpentError):
+        await road.chunk_range(BUNDLE, 0, 400)
+    assert purse.written == 500
+    assert len(await road.head("escuela")) == 300

@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 from aiohttp.test_utils import TestServer
 
-from sync.bundle import BundleWriter, Offer, offer, offer_to_bytes
+from sync.bundle import BundleReader, BundleWriter, Offer, digests_to_bytes, offer, offer_to_bytes
 from sync.canonical import Digest, digest
 from sync.errors import ContentError, TransportError
 from sync.files import atomic_write
@@ -49,6 +49,7 @@ def shelf() -> Shelf:
         heads={CHANNEL: b'{"signed":"head"}'},
         roots={1: b"root one", 2: b"root two"},
         offers=[(made, data)],
+        digests={made.bundle: digests_to_bytes(BundleReader(data).header, target)},
         objects=dict(world.objects),
     )
 
@@ -59,6 +60,7 @@ def stick(folder: Path, given: Shelf) -> Path:
     for number, data in given.roots.items():
         writer.put_root(number, data)
     for made, data in given.offers:
+        writer.put_digests(made, given.digests[made.bundle])
         writer.put_bundle(made, data)
     for data in given.objects.values():
         writer.put_object(data)
@@ -138,6 +140,13 @@ async def test_a_road_gives_an_offer_or_says_there_is_none(road: Road, given: Sh
     made = given.offers[0][0]
     assert await road.source.offer(CHANNEL, None, made.target) == made
     assert await road.source.offer(CHANNEL, digest(b"unknown base"), made.target) is None
+
+
+async def test_a_road_tells_the_digests_of_a_bundle_or_not(road: Road, given: Shelf) -> None:
+    made = given.offers[0][0]
+    told = await road.source.digests(CHANNEL, None, made.target)
+    assert told == b"".join(map(bytes.fromhex, given.objects))
+    assert await road.source.digests(CHANNEL, digest(b"unknown base"), made.target) is None
 
 
 async def test_a_road_gives_any_range_of_a_bundle(road: Road, given: Shelf) -> None:
@@ -413,6 +422,9 @@ class Flaky:
 
     async def root(self, number: int) -> bytes | None:
         await self.head("")
+        return None
+
+    async def digests(self, channel: str, base: Digest | None, target: Digest) -> bytes | None:
         return None
 
     async def offer(self, channel: str, base: Digest | None, target: Digest) -> Offer | None:

@@ -1,0 +1,1 @@
+"""Commands of chaski-node that are more than a few lines."""
