@@ -10,6 +10,8 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from sync.manifest import Kind
+
 Name = Annotated[str, Meta(min_length=1, max_length=80)]
 Weight = Annotated[float, Meta(ge=0, le=10)]
 Wants = (
