@@ -95,6 +95,8 @@ def members(book: Book) -> dict[str, bytes]:
     if not book.lessons:
         raise ContentError(f"{book.title}: a book without lessons")
     chapters = {lesson.id: f"chapters/{lesson.id}.xhtml" for lesson in book.lessons}
+    if len(chapters) < len(book.lessons):
+        raise ContentError(f"{book.title}: a lesson is in it twice", hint="one language a book")
     pictures = {path: f"images/{digest(path.encode())[:8]}{_suffix(path)}" for path in book.images}
     made = {
         chapters[lesson.id]: _chapter(lesson, chapters, pictures).encode()

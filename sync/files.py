@@ -151,10 +151,11 @@ class ObjectStore:
     def put_file(self, source: Path, limit: int) -> tuple[Digest, int]:
         """Stores the bytes of the file `source`; as `put_pieces`. ContentError: unreadable."""
         try:
-            with source.open("rb") as file:
-                return self.put_pieces(iter(lambda: file.read(COPY_BYTES), b""), limit, str(source))
+            file = source.open("rb")
         except OSError as error:
             raise ContentError(f"{source} cannot be read: {error.strerror}") from error
+        with file:
+            return self.put_pieces(iter(lambda: file.read(COPY_BYTES), b""), limit, str(source))
 
     def put_pieces(self, pieces: Iterable[bytes], limit: int, what: str) -> tuple[Digest, int]:
         """Stores `pieces`, joined, one after the other; durable. Returns its name and size.

@@ -7,6 +7,7 @@
 """
 
 import posixpath
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from html.parser import HTMLParser
@@ -16,7 +17,7 @@ from markupsafe import Markup, escape
 
 from sync.errors import ContentError
 
-MAX_PAGE_BYTES = 2 * 1024 * 1024
+MAX_PAGE_BYTES = 1024 * 1024
 MAX_CHAPTERS = 2_000
 MAX_DEPTH = 40
 MAX_TITLE_CHARS = 200
@@ -42,6 +43,11 @@ _DROPPED = frozenset(
     }
 )  # fmt: skip
 """What falls out with all that is in it."""
+_ASIDES = (("<!--", "-->"), ("<![CDATA[", "]]>"), ("<!", ">"), ("<?", ">"))
+_TAG = re.compile(
+    r"<[^<>'\"]{0,200}(?:(?:\"[^\"<]{0,2000}\"|'[^'<]{0,2000}')[^<>'\"]{0,200}){0,30}>"
+)
+"""A tag whose values are closed; in XML none has a `<`."""
 _VOID = frozenset({"br", "hr"})
 
 
@@ -94,7 +100,34 @@ def _text(opened: Open, name: str) -> str:
         raise ContentError(f"the book has no {name[:120]!r}")
     if len(data) > MAX_PAGE_BYTES:
         raise ContentError(f"{name}: {len(data):,} bytes, more than {MAX_PAGE_BYTES:,}")
-    return data.decode("utf-8", "replace")
+    return _without_asides(data.decode("utf-8", "replace"))
+
+
+def _without_asides(text: str) -> str:
+    """`text` without comments, declarations and instructions, its CDATA as plain text.
+
+    html.parser takes quadratic time and worse for those that never end, and for tags that do
+    not: here the first ends all, and the bracket of the second is text.
+    """
+    kept: list[str] = []
+    at = 0
+    while (start := text.find("<", at)) >= 0:
+        kept.append(text[at:start])
+        aside = next((pair for pair in _ASIDES if text.startswith(pair[0], start)), None)
+        if aside is None:
+            tag = _TAG.match(text, start)
+            kept.append(tag.group() if tag else "&lt;")
+            at = tag.end() if tag else start + 1
+            continue
+        inner = start + len(aside[0])
+        end = text.find(aside[1], inner)
+        if end < 0:
+            return "".join(kept)
+        if aside[0] == "<![CDATA[":
+            kept.append(str(escape(text[inner:end])))
+        at = end + len(aside[1])
+    kept.append(text[at:])
+    return "".join(kept)
 
 
 def _join(folder: str, href: str) -> str:

@@ -127,6 +127,8 @@ def test_what_a_lesson_says_cannot_break_the_book() -> None:
 def test_a_book_needs_lessons_and_pictures_that_readers_know() -> None:
     with pytest.raises(ContentError, match="without lessons"):
         epub(book())
+    with pytest.raises(ContentError, match="twice"):
+        epub(book(a_lesson(), a_lesson(language="qu")))
     odd = Book("c", "t", "T", "es", "CC0", 0.0, (a_lesson(),), {"assets/x.tiff": b""})
     with pytest.raises(ContentError, match="no image"):
         epub(odd)

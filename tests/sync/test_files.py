@@ -9,6 +9,7 @@ import pytest
 from sync.canonical import Digest, digest
 from sync.errors import ContentError, SpaceError
 from sync.files import (
+    SMALL_BYTES,
     ObjectStore,
     atomic_write,
     free_bytes,
@@ -132,3 +133,37 @@ def test_a_removed_object_is_gone_and_removing_it_again_is_nothing(tmp_path: Pat
     store.remove(name)
     store.remove(name)
     assert not store.has(name)
+
+
+def test_a_file_is_stored_a_piece_at_a_time_and_no_longer_than_allowed(tmp_path: Path) -> None:
+    store = ObjectStore(tmp_path / "objects")
+    file = tmp_path / "book"
+    file.write_bytes(bytes(range(256)) * 9000)
+    assert store.put_file(file, 2_304_000) == (digest(file.read_bytes()), 2_304_000)
+    assert store.get(digest(file.read_bytes())) == file.read_bytes()
+    before = sorted((tmp_path / "objects").rglob("*"))
+    with pytest.raises(ContentError, match="2,303,999 bytes"):
+        store.put_file(file, 2_303_999)
+    with pytest.raises(ContentError, match="cannot be read"):
+        store.put_file(tmp_path, 9)
+    with pytest.raises(ContentError, match="9 bytes"):
+        store.put_pieces(iter([b"12345", b"67890"]), 9, "pieces")
+    assert sorted((tmp_path / "objects").rglob("*")) == before
+    assert store.put_pieces(iter([]), 0, "nothing") == (digest(b""), 0)
+
+
+@pytest.mark.parametrize("size", [100, SMALL_BYTES, SMALL_BYTES + 1])
+def test_a_slice_is_a_part_of_a_sound_object_and_of_no_other(tmp_path: Path, size: int) -> None:
+    store = ObjectStore(tmp_path / "objects")
+    data = (b"chaski" * size)[:size]
+    name = store.put(data)
+    for start, length in ((0, 10), (size - 5, 10), (size, 1), (50, 0)):
+        assert store.slice(name, start, length) == data[start : start + length]
+    path = store.path(name)
+    path.write_bytes(b"x" + data[1:])
+    os.utime(path, ns=(1, 1))
+    with pytest.raises(ContentError, match="damaged"):
+        store.slice(name, 0, 1)
+    path.unlink()
+    with pytest.raises(ContentError, match="cannot be read"):
+        store.slice(name, 0, 1)
