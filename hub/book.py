@@ -8,6 +8,7 @@
   book or become text; images are those that the channel carries.
 """
 
+import re
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -127,12 +128,12 @@ def _package(book: Book, files: list[str], spine: list[str]) -> str:
     modified = datetime.fromtimestamp(int(book.modified), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     authors = sorted({lesson.provenance.author for lesson in book.lessons})
     items = [
-        f'<item id="i{n}" href={quoteattr(name)} media-type="{_type(name)}"'
+        f'<item id="{_id(name)}" href={quoteattr(name)} media-type="{_type(name)}"'
         + (' properties="nav"' if name == "nav.xhtml" else "")
         + "/>"
-        for n, name in enumerate(files)
+        for name in files
     ]
-    order = [f'<itemref idref="i{files.index(name)}"/>' for name in spine]
+    order = [f'<itemref idref="{_id(name)}"/>' for name in spine]
     lines = [
         '<?xml version="1.0" encoding="UTF-8"?>',
         '<package xmlns="http://www.idpf.org/2007/opf" version="3.0" unique-identifier="id" '
@@ -154,6 +155,11 @@ def _package(book: Book, files: list[str], spine: list[str]) -> str:
         "</package>",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _id(name: str) -> str:
+    """The same whatever else is in the book, so that a new chapter is one new line."""
+    return "i-" + re.sub(r"[^a-z0-9]+", "-", name)
 
 
 def _nav(book: Book, chapters: Mapping[str, str]) -> str:

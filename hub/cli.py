@@ -10,7 +10,19 @@ from pathlib import Path
 import click
 
 from hub import config as settings
-from hub.commands import channel, content, fleet, kafka, keys, models, people, review, stick, upkeep
+from hub.commands import (
+    channel,
+    content,
+    files,
+    fleet,
+    kafka,
+    keys,
+    models,
+    people,
+    review,
+    stick,
+    upkeep,
+)
 from hub.office import Office
 from sync.exits import Program
 
@@ -36,6 +48,7 @@ for command in (
     review.generate,
     review.review,
     content.lesson,
+    files.files,
     channel.publish,
     kafka.announce,
     stick.export_usb,

@@ -251,6 +251,12 @@ class Library:
         """True when a lesson of that id was ever approved, in any language."""
         return self._one("SELECT 1 FROM lessons WHERE id = ? LIMIT 1", (lesson_id,)) is not None
 
+    def carries(self, path: str) -> bool:
+        """True when the channel has a file at `path` besides its lessons."""
+        return (
+            self._one("SELECT 1 FROM files WHERE path = ? AND kind = 'asset'", (path,)) is not None
+        )
+
     def set_channel(self, channel: Channel, at: float) -> None:
         """Keeps the description of a channel, in place of the one before."""
         row = {"id": channel.id, "channel": to_bytes(channel), "at": at}

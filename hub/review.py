@@ -4,6 +4,7 @@
 * Careful languages (Quechua) and topics (health) need two different persons.
 * A candidate that a hard gate stopped, or that a newer text overtook, cannot be approved.
 * Of one brief at most one draft is approved; it gets a lesson id that nobody has yet.
+* A text that shows a picture is approved when the channel carries it, and it is described.
 * Rejecting needs a reason. Who approved is written into the lesson; what machine wrote it
   stays in there through every later edit.
 """
@@ -20,6 +21,7 @@ from hub.candidate import Candidate, Decision
 from hub.config import ReviewTable
 from hub.errors import DecidedError, UnknownError
 from hub.library import Library
+from hub.pictures import check_pictures
 from sync.errors import ContentError
 from sync.lesson import Lesson
 
@@ -119,6 +121,7 @@ class Review:
     def _approve(self, candidate: Candidate, person: str) -> Outcome:
         _refuse_decided(candidate)
         self._refuse_overtaken(candidate)
+        check_pictures(candidate.lesson, self._library.carries)
         if _said_yes(candidate, person):
             raise DecidedError(
                 f"{person} approved candidate {candidate.id} already",

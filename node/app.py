@@ -69,6 +69,8 @@ if TYPE_CHECKING:  # a node without the tutor does not load the model runtime
 
 SHUTDOWN_SECONDS = 3.0
 MEGABYTE = 1024 * 1024
+PREPARE_SECONDS = 30.0
+"""How soon after its arrival a book is put together for the first time."""
 
 log = logging.getLogger("chaski.node")
 
@@ -261,6 +263,7 @@ def chores(node: Node, config: NodeConfig) -> list[Coroutine[object, object, Non
     work: list[Coroutine[object, object, None]] = [
         uplink(),
         repeat(config.telemetry.every_seconds, node.sample),
+        repeat(PREPARE_SECONDS, lambda: asyncio.to_thread(node.services.files.prepare)),
     ]
     if node.switch:
         work.append(model(node.switch))

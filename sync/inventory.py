@@ -19,6 +19,8 @@ from sync.manifest import MAX_PATH_CHARS
 INVENTORY_PATH = "inventory.json"
 MAX_INVENTORY_BYTES = 4 * 1024 * 1024
 MAX_ASSETS = 5_000
+PICTURES = frozenset({".svg", ".png", ".jpg", ".jpeg", ".gif", ".webp"})
+"""What a lesson may show, by the end of its name: every phone and every reader of books can."""
 
 
 class About(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):

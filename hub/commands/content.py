@@ -17,8 +17,9 @@ from hub.commands.console import (
     say,
     table,
 )
-from hub.ingest import markdown
+from hub.ingest import files, markdown
 from hub.office import Office
+from hub.pictures import check_pictures
 from hub.review import Outcome
 from sync.errors import ContentError
 from sync.files import atomic_write
@@ -36,8 +37,12 @@ from sync.files import atomic_write
 @json_option
 @pass_office
 def import_(office: Office, folder: Path, approvers: tuple[str, ...], as_json: bool) -> None:
-    """Bring in a FOLDER of lessons (ID.LANG.md and channel.toml)."""
+    """Bring in a FOLDER of lessons (ID.LANG.md, channel.toml) and files (files.toml)."""
     read = markdown.read_folder(folder)
+    beside = files.read_files(folder, {topic.id for topic in read.channel.topics})
+    paths = {one.path for one in beside}
+    for lesson in read.lessons:
+        check_pictures(lesson, lambda path: path in paths or office.library.carries(path))
     if read.channel.id != office.config.channel.id:
         raise ContentError(
             f"{folder / markdown.CHANNEL_FILE}: key id is {read.channel.id!r}, "
@@ -46,17 +51,30 @@ def import_(office: Office, folder: Path, approvers: tuple[str, ...], as_json: b
         )
     with office.library.transaction():
         office.library.set_channel(read.channel, time.time())
+    carried = {item.path: item for item in office.stock.items()}
     counts: Counter[str] = Counter()
+    for one in beside if approvers else ():
+        item = office.stock.add(
+            folder / one.path, one.about, person=approvers[0], priority=one.priority,
+            exact=one.exact,
+        )  # fmt: skip
+        counts["files"] += item != carried.get(one.path)
+        if item.note and not as_json:
+            say(f"{one.path} travels in one piece: {item.note}")
     with bar("lessons", len(read.lessons)) as progress:
         for lesson in read.lessons:
             counts[office.review.bring_in(lesson, approvers).state] += 1
             progress.advance(progress.task_ids[0])
-    names = ("approved", "waiting", "unchanged")
+    names = ("approved", "waiting", "unchanged", "files")
     if as_json:
         print_json({"channel": read.channel.id} | {name: counts[name] for name in names})
         return
-    said = ", ".join(f"{counts[name]} {name}" for name in names)
+    said = ", ".join(f"{counts[name]} {name}" for name in names[:3])
     say(f"{len(read.lessons)} lessons for {read.channel.id}: {said}")
+    if beside and not approvers:
+        say(f"{len(beside)} files are left out: with --approver NAME somebody answers for them")
+    elif beside:
+        say(f"{len(beside)} files beside them: {counts['files']} new or changed")
     if counts["waiting"]:
         say("`chaski-hub review list` shows what waits for a person, or for a second one")
 

@@ -7,6 +7,7 @@
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Generic, TypeVar, get_args
 
 from hub.brief import Brief
@@ -15,15 +16,17 @@ from hub.library import Library, Revision, Version
 from hub.publisher import build, published
 from hub.review import Outcome, Review
 from hub.shelf import Shelf
-from hub.stock import Stock
+from hub.stock import Item, Stock
 from sync.errors import SettingsError
+from sync.inventory import INVENTORY_PATH
 from sync.lesson import Channel, Language
-from sync.manifest import diff, from_bytes
+from sync.manifest import Delta, diff, from_bytes
 
 T = TypeVar("T")
 LANGUAGES: tuple[Language, ...] = get_args(Language)
 REVIEW_PAGE = 30
 LESSONS_PAGE = 40
+FILES_PAGE = 100
 VERSIONS_SHOWN = 50
 STATES: tuple[State, ...] = ("waiting", "stopped", "approved", "rejected")
 
@@ -91,17 +94,19 @@ class Release:
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """What publishing now would change, in lessons, against `version` (0: nothing yet)."""
+    """What publishing now would change, in lessons, against `version` (0: nothing yet); and how
+    many other files."""
 
     version: int
     added: int
     changed: int
     removed: int
+    files: int
 
     @property
     def empty(self) -> bool:
         """True when there is nothing new."""
-        return not (self.added or self.changed or self.removed)
+        return not (self.added or self.changed or self.removed or self.files)
 
 
 class Desk:
@@ -180,9 +185,14 @@ class Desk:
         return Pending(
             now.version if now else 0,
             sum(e.kind == "lesson" for e in delta.added),
-            len(delta.changed) + len(delta.moved),
-            len(delta.removed),
+            sum(new.kind == "lesson" for _, new in (*delta.changed, *delta.moved)),
+            sum(e.kind == "lesson" for e in delta.removed),
+            _files(delta),
         )
+
+    def files(self, page: int) -> tuple[Page[Item], Channel | None]:
+        """One page of what the channel carries besides lessons, and the channel."""
+        return paged(self._stock.items(), page, FILES_PAGE), self.channel()
 
     def channel(self) -> Channel | None:
         """The channel as it was imported; None before that."""
@@ -193,6 +203,13 @@ class Desk:
         delta = kept(self._channel, before.root, version.root) if before else None
         whole = kept(self._channel, None, version.root)
         return Release(version, delta.size if delta else None, whole.size if whole else None)
+
+
+def _files(delta: Delta) -> int:
+    """How many files differ: an archive is one, the channel's own description another."""
+    changed = [*delta.added, *delta.removed, *(new for _, new in (*delta.changed, *delta.moved))]
+    paths = {e.path for e in changed if e.kind != "lesson" and e.path != INVENTORY_PATH}
+    return sum(paths.isdisjoint(map(str, PurePosixPath(path).parents)) for path in paths)
 
 
 def paged(items: Sequence[T], number: int, size: int) -> Page[T]:

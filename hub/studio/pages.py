@@ -71,6 +71,7 @@ class Studio:
             Route("POST", "/revision/{number}/rechazar", self.reject, "editor"),
             Route("GET", "/lecciones", self.lessons, "reader"),
             Route("GET", "/lecciones/{id}/{language}", self.lesson, "reader"),
+            Route("GET", "/recursos", self.files, "reader"),
             Route("GET", "/versiones", self.versions, "reader"),
             Route("POST", "/versiones/publicar", self.publish, "editor"),
             Route("GET", "/nodos", self.fleet, "reader"),
@@ -196,6 +197,11 @@ class Studio:
         name = request.match_info["id"], request.match_info["language"]
         shown = await self._desk_worker.call(self._desk.lesson, *name)
         return await self._frame.page(request, "lesson.html", shown=shown)
+
+    async def files(self, request: web.Request) -> web.Response:
+        """GET /studio/recursos?pagina="""
+        page, channel = await self._desk_worker.call(self._desk.files, _page(request))
+        return await self._frame.page(request, "files.html", page=page, channel=channel)
 
     async def versions(self, request: web.Request) -> web.Response:
         """GET /studio/versiones"""

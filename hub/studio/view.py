@@ -16,6 +16,7 @@ from markdown_it.token import Token
 from markupsafe import Markup
 
 from hub.candidate import Candidate, GateResult
+from hub.stock import Item
 from hub.studio.words import Words
 from sync.lesson import Channel, Lesson
 
@@ -91,8 +92,8 @@ def grade(lesson: Lesson, words: Words) -> str:
     return words(f"grade.{level}", number=number)
 
 
-def topic(lesson: Lesson, channel: Channel | None, words: Words) -> str:
-    """The title of a lesson's topic in the reader's language; its id when there is none."""
+def topic(lesson: Lesson | Item, channel: Channel | None, words: Words) -> str:
+    """The title of a lesson's or file's topic in the reader's language; else its id."""
     for known in channel.topics if channel else ():
         if known.id == lesson.topic:
             return known.titles.get(words.language) or known.titles.get("es") or known.id

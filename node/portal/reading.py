@@ -21,7 +21,8 @@ from node.portal.media import file_url
 from node.portal.pages import VISIT, Pages, Visit, parse_language
 from node.portal.shelf import Shelf, lesson_url
 from node.services import RecordEvent
-from node.store.files import PICTURES, Files
+from node.store.files import Files
+from sync.inventory import PICTURES
 from sync.lesson import Language, Lesson
 
 RENDERED = 128

@@ -2,11 +2,13 @@
 
 * A file is served from its object; an archive is composed of its members while it is read.
 * An archive whose digest was never seen here is read through once and compared with what was
-  published; that it was right is remembered. Other bytes are never given out.
+  published; that it was right is remembered. Other bytes are never given out. `prepare` does
+  that before a pupil has to wait for it.
 * Titles and licences are what the inventory says; a file that it does not name is served, so
   that pictures in lessons and pages in books find each other, but not listed.
 """
 
+import logging
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,15 +19,16 @@ from node.store.blobs import Blobs
 from node.store.store import Store
 from sync import inventory as inventories
 from sync import recipe as recipes
-from sync.archive import checks, compose, members_of, verify
+from sync.archive import Member, checks, compose, members_of, verify
 from sync.canonical import Digest
 from sync.errors import ContentError
-from sync.inventory import INVENTORY_PATH, About
+from sync.inventory import INVENTORY_PATH, PICTURES, About
 from sync.manifest import Entry, Manifest
+from sync.recipe import Recipe
 
-PICTURES = frozenset({".svg", ".png", ".jpg", ".jpeg", ".gif", ".webp"})
 BLOCK_BYTES = 256 * 1024
 Read = Callable[[int, int], Iterator[bytes]]
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +83,7 @@ class Files:
         self._verifying = threading.Lock()
         self._looking = threading.Lock()
         self._held: _Shown | None = None
+        self._wrong: set[Digest] = set()
 
     def find(self, path: str) -> File | None:
         """The file at `path`; None when the version has none. Raises ContentError: damaged."""
@@ -107,16 +111,37 @@ class Files:
             raise ContentError(f"{file.path}: another version was installed meanwhile")
         recipe = recipes.from_bytes(self._blobs.get(file.entry.hash))
         members = members_of(shown.manifest, file.path)
+        found = self._store.archive_checks(recipe.digest)
+        if found is None:
+            found = self._verified(recipe, members)
+        return compose(recipe, members, found, self._blobs.slice).read
+
+    def _verified(self, recipe: Recipe, members: dict[str, Member]) -> bytes:
+        """The checks of an archive that comes out as published; one at a time. ContentError."""
         with self._verifying:
-            found = self._store.archive_checks(recipe.digest)
-            known = found is not None
-            if found is None:
-                found = checks(recipe, members, self._blobs.slice)
-            archive = compose(recipe, members, found, self._blobs.slice)
-            if not known:
-                verify(recipe, archive)
-                self._store.keep_archive(recipe.digest, found)
-        return archive.read
+            held = self._store.archive_checks(recipe.digest)
+            if held is not None:
+                return held
+            found = checks(recipe, members, self._blobs.slice)
+            verify(recipe, compose(recipe, members, found, self._blobs.slice))
+            self._store.keep_archive(recipe.digest, found)
+            return found
+
+    def prepare(self) -> int:
+        """Verifies the archives that are new here; how many. What is wrong is logged once."""
+        done = 0
+        for card in self.cards():
+            file = card.file
+            known = file.entry.kind != "archive" or file.digest in self._wrong
+            if known or self._store.archive_checks(file.digest) is not None:
+                continue
+            try:
+                self.open(file)
+                done += 1
+            except ContentError as error:
+                self._wrong.add(file.digest)
+                log.error("%s: %s (%s)", file.path, error, error.hint)
+        return done
 
     def _object(self, entry: Entry, start: int, stop: int) -> Iterator[bytes]:
         while start < stop:

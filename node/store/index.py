@@ -17,7 +17,7 @@ from sync.canonical import Digest
 from sync.errors import ContentError
 from sync.manifest import Entry, Manifest
 
-VERSION = 1
+VERSION = 2
 
 
 def replace_lessons(

@@ -1,6 +1,7 @@
 """Passages: the pieces of a lesson that can be found and quoted.
 
 * One for the summary, one for each block of the body, one for each quiz explanation.
+* A picture is none: its description, quoted without it, would answer nobody.
 * A heading is no passage of its own: it is context of the blocks that follow it.
 * Text is plain: Markdown marks are dropped, a table row becomes a line.
 """
@@ -15,6 +16,7 @@ from sync.lesson import Lesson
 Place = Literal["summary", "body", "quiz"]
 
 _HEADING = re.compile(r"#{1,6}\s+")
+_PICTURE = re.compile(r"\s*!\[[^\]]*\]\([^)]*\)\s*")
 _RULE_ROW = re.compile(r"^[\s|:\-]+$")
 _LINK = re.compile(r"!?\[([^\]]*)\]\([^)]*\)")
 _MARKS = re.compile(r"[*_`~]{1,3}(?=\S)|(?<=\S)[*_`~]{1,3}")
@@ -40,7 +42,7 @@ def passages(lesson: Lesson) -> Iterator[Passage]:
         text = plain(block)
         if _HEADING.match(block) and "\n" not in block:
             heading = text
-        elif text:
+        elif text and not _PICTURE.fullmatch(block):
             yield Passage("body", number, heading, text)
     for number, question in enumerate(lesson.quiz):
         if question.explanation:

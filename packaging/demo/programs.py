@@ -117,6 +117,11 @@ class Server:
 
 def get(url: str, timeout: float = 60) -> str:
     """The text at `url`. Raises DemoError when there is none."""
+    return fetch(url, timeout).decode("utf-8")
+
+
+def fetch(url: str, timeout: float = 60) -> bytes:
+    """The bytes at `url`. Raises DemoError when there are none."""
     return _fetch(urllib.request.Request(url, headers={"Accept-Language": "es"}), timeout)  # noqa: S310
 
 
@@ -124,14 +129,15 @@ def press(url: str) -> str:
     """Press the button that posts to `url`, as its own page would; the page that follows."""
     home = url.split("/", 3)
     origin = {"Accept-Language": "es", "Origin": "/".join(home[:3])}
-    return _fetch(urllib.request.Request(url, data=b"", headers=origin), timeout=60)  # noqa: S310
+    request = urllib.request.Request(url, data=b"", headers=origin)  # noqa: S310
+    return _fetch(request, timeout=60).decode("utf-8")
 
 
-def _fetch(request: urllib.request.Request, timeout: float) -> str:
+def _fetch(request: urllib.request.Request, timeout: float) -> bytes:
     url = request.full_url
     try:
         with urllib.request.urlopen(request, timeout=timeout) as answer:  # noqa: S310
-            return str(answer.read().decode("utf-8"))
+            return bytes(answer.read())
     except urllib.error.HTTPError as error:
         raise DemoError(f"{url} answered {error.code}: {error.read(300)!r}") from error
     except OSError as error:

@@ -4,15 +4,17 @@ A step raises DemoError when what it sees is not what a user was promised.
 """
 
 import html
+import io
 import json
 import re
 import time
 import urllib.parse
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from programs import DemoError, Program, Server, free_port, get, press
+from programs import DemoError, Program, Server, fetch, free_port, get, press
 
 LIBRARY = Path("hub/sample_library")
 EDITORS = ("Rosa Quispe", "Julio Mamani")  # health and Quechua need two persons
@@ -27,6 +29,7 @@ EDITS = {
     "chasquis-qhapaq-nan": "Los chasquis corrían por relevos, de tambo en tambo.",
     "ciclo-del-agua": "El agua de la lluvia vuelve siempre al río y al mar.",
 }
+BOOK_TOPIC = "ciencia-y-tecnologia"
 QUESTION = "¿Qué es la fotosíntesis?"
 FOREIGN_QUESTION = "¿Quién ganó el mundial de fútbol de 2010?"
 UPDATE_SECONDS = 60
@@ -60,6 +63,7 @@ class Village:
             ("hub serves", self.hub_serves),
             ("village node fetches, verifies, applies", self.node_serves),
             ("pupil walks home, topic, lesson", self.walks),
+            ("pupil downloads a book", self.downloads),
             ("pupil searches without accents", self.searches),
             ("pupil asks", self.asks),
             ("pupil asks what no lesson tells", self.is_refused),
@@ -84,7 +88,12 @@ class Village:
         files = [path.name for path in (self.root / LIBRARY).rglob("*.??.md")]
         expect(lessons == len(files), f"{lessons} lessons")
         works = len({name.split(".")[0] for name in files})
-        return f"{works} lessons in {lessons} texts, approved by {' and '.join(EDITORS)}"
+        self._bind()
+        carried = self.city.json("files", "list")
+        return (
+            f"{works} lessons in {lessons} texts, approved by {' and '.join(EDITORS)}; "
+            f"{len(carried) - 1} drawings, and a book bound from one topic"
+        )
 
     def drafts(self) -> str:
         """Machine drafts wait for a person, with scores."""
@@ -136,6 +145,14 @@ class Village:
         expect("fabrican su propio alimento" in page, f"{lesson} does not show the lesson")
         return f"/ → {topic} → {lesson}"
 
+    def downloads(self) -> str:
+        """The topic's lessons as an EPUB, put together from its members on the node."""
+        page = get(f"{self.portal}/tema/{BOOK_TOPIC}")
+        address = link(page, f"/recurso/books/{BOOK_TOPIC}")
+        book = self._book(self.portal + address)
+        expect(book.namelist()[0] == "mimetype", "the book is no EPUB")
+        return f"{address.partition('?')[0]}, {len(book.namelist())} files in it, each sound"
+
     def searches(self) -> str:
         """`fotosintesis` without its accent finds the lesson."""
         page = get(f"{self.portal}/buscar?q=fotosintesis")
@@ -169,6 +186,7 @@ class Village:
                 encoding="utf-8",
             )
             self.city.run("lesson", "edit", lesson, "es", str(path), "--editor", EDITORS[0])
+        self._bind()
         told = self.city.json("publish")
         expect(told["version"] == 2, f"published version {told['version']}")
         press(f"{self.portal}/salud/sincronizar")
@@ -179,6 +197,9 @@ class Village:
             self.portal + link(get(f"{self.portal}/buscar?q=fotosintesis"), "/leccion/fotosintesis")
         )
         expect(EDITS["fotosintesis"] in text(page), "the lesson's page does not show the new text")
+        address = link(get(f"{self.portal}/tema/{BOOK_TOPIC}"), f"/recurso/books/{BOOK_TOPIC}")
+        chapter = self._book(self.portal + address).read("EPUB/chapters/fotosintesis.xhtml")
+        expect(EDITS["fotosintesis"] in chapter.decode(), "the book does not have the new text")
         times = full / down
         return f"{down:,} bytes travelled, {times:,.0f} times fewer than the {full:,} of version 1"
 
@@ -211,6 +232,16 @@ class Village:
             return told if told["version"] == version else None
 
         return wait_until(reached, f"the node installs version {version}")
+
+    def _bind(self) -> None:
+        """The lessons of one topic as a book that the channel carries."""
+        self.city.run("files", "book", BOOK_TOPIC, "--editor", EDITORS[0])
+
+    def _book(self, address: str) -> zipfile.ZipFile:
+        """A book as a phone gets it, all of it sound."""
+        book = zipfile.ZipFile(io.BytesIO(fetch(address)))
+        expect(book.testzip() is None, f"{address} is damaged")
+        return book
 
     def _ask(self, question: str) -> str:
         return text(get(f"{self.portal}/preguntar?q={urllib.parse.quote(question)}"))

@@ -28,6 +28,7 @@ import msgspec
 from hub.library import Library
 from hub.scripts import Scripts
 from hub.shelf import Shelf
+from hub.stock import Stock
 from sync import manifest as manifests
 from sync.bundle import BundleReader, offer_from_bytes
 from sync.canonical import Digest
@@ -103,6 +104,7 @@ def publish(folder: Path, count: int) -> list[Manifest]:
     made = []
     with Library(folder / "hub.db") as library:
         hub = Hub(folder, library, clock, prebuilt=0)
+        histories.carry_files(Stock(library, hub.shelf))
         lessons = histories.lessons()
         for number in range(count):
             edited = lessons if number == 0 else chance.sample(lessons, 6)

@@ -9,7 +9,9 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from hub.ingest.files import read_files
 from hub.ingest.markdown import read_folder
+from hub.stock import Stock
 from sync.lesson import Lesson
 
 SAMPLE = Path(__file__).resolve().parents[2] / "hub" / "sample_library"
@@ -44,6 +46,12 @@ def reworded(data: bytes, chance: random.Random, vocabulary: list[bytes], count:
         at = chance.choice(found[len(found) // 4 :])
         data = data[: at.start()] + chance.choice(vocabulary) + data[at.end() :]
     return data
+
+
+def carry_files(stock: Stock) -> None:
+    """The files that the sample library's lessons show."""
+    for one in read_files(SAMPLE, {topic.id for topic in read_folder(SAMPLE).channel.topics}):
+        stock.add(SAMPLE / one.path, one.about, person="Rosa")
 
 
 def lessons() -> list[Lesson]:

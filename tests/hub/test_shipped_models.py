@@ -37,6 +37,8 @@ def test_missed_searches_become_ranked_drafts_with_their_model_and_seed(
     folder.mkdir()
     for name in ("channel.toml", "salud/dengue.es.md", "ciencia-y-tecnologia/la-palanca.es.md"):
         shutil.copy(sample / name, folder)
+    shutil.copytree(sample / "assets", folder / "assets")
+    shutil.copy(sample / "files.toml", folder)
     run(config, "import", str(folder), "--approver", "Rosa", "--approver", "Ana")
     with Library(config.parent / "data" / "hub.db") as opened:
         opened.add_missed_search("cómo mueve peso una barra", "es", "village", 1.0)

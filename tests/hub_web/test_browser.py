@@ -5,11 +5,14 @@ import shutil
 import pytest
 from playwright.async_api import Page, Request, async_playwright
 
+from hub.stock import Stock
+from sync.inventory import About
 from tests.hub_web.reports import samples
 from tests.hub_web.world import Client, World
 
 PAGES = (
-    "revision", "revision/2", "lecciones", "lecciones/sumar/es", "versiones", "nodos", "nada",
+    "revision", "revision/2", "lecciones", "lecciones/sumar/es", "recursos", "versiones", "nodos",
+    "nada",
 )  # fmt: skip
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 WIDE = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
@@ -34,6 +37,10 @@ async def test_every_page_fits_the_screen_and_loads_only_from_the_hub(
         body=("Una palabra: " + "a" * 300, "| a | b |\n|---|---|\n| " + "x" * 200 + " | 2 |")
     )
     world.draft(topic="salud")
+    file = world.folder / "a.svg"
+    file.write_bytes(b"<svg/>")
+    about = About("assets/" + "x" * 200 + ".svg", "Un dibujo " * 20, "Ana", "CC-BY-4.0")
+    Stock(world.library, world.hub.shelf).add(file, about, person="Rosa")
     world.publish()
     await client.post("/v1/samples", data=samples(0, node="n" * 64))
     url, asked, told = str(client.make_url("/")).rstrip("/"), list[str](), list[str]()

@@ -5,7 +5,10 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 from hub.config import HubConfig, HubTable
+from hub.stock import Stock
 from hub.users import Users
+from sync.inventory import About
+from tests.hub import zips
 from tests.hub.fakes import a_lesson
 from tests.hub_web.reports import NOW, samples
 from tests.hub_web.world import CHEAP, Browser, Client, World
@@ -313,3 +316,25 @@ async def test_every_page_is_sound_html_that_a_screen_reader_can_follow(
                 assert str(attributes["action"]).startswith("/studio/")
         forms = rosa.page.count('method="post"')
         assert rosa.page.count('name="token"') == forms
+
+
+async def test_files_are_listed_with_their_licence_and_counted_before_publishing(
+    world: World, rosa: Browser, tmp_path: Path
+) -> None:
+    stock = Stock(world.library, world.hub.shelf, world.clock)
+    world.publish()
+    file = tmp_path / "agua.epub"
+    file.write_bytes(zips.made(zips.EPUB))
+    said = About("books/agua.epub", "El <agua>", "Ana & Luz", "CC-BY-4.0", topic="salud")
+    stock.add(file, said, person="Rosa")
+    file.write_bytes(zips.with_duplicate())
+    stock.add(file, About("books/raro.zip", "Raro", "Ana", "CC0"), person="Rosa")
+    text = await rosa.get("/studio/recursos")
+    for words in ("El <agua>", "Ana & Luz", "CC-BY-4.0", "Salud", "Rosa", "books/agua.epub"):
+        assert words in text
+    assert "Viaja entero: two members" in text
+    assert "Archivos que cambian: 2." in await rosa.get("/studio/versiones")
+    world.publish()
+    assert "No hay nada nuevo" in await rosa.get("/studio/versiones")
+    stock.remove("books/agua.epub")
+    assert "Archivos que cambian: 1." in await rosa.get("/studio/versiones")

@@ -26,6 +26,11 @@ def test_a_heading_belongs_to_the_blocks_after_it() -> None:
     ]
 
 
+def test_a_picture_is_not_quoted_by_its_description() -> None:
+    made = lesson(body=["![Un río](assets/rio.svg)", "El río ![baja](assets/b.svg) al valle."])
+    assert [p.text for p in passages(made) if p.place == "body"] == ["El río baja al valle."]
+
+
 def test_a_quiz_is_found_by_its_explanation_under_its_question() -> None:
     quiz = (
         Question("¿Qué es?", ("a", "b"), 0, "", "Es así."),

@@ -1,5 +1,6 @@
 """Cargo: a release that carries files besides its lessons, as a hub would publish it."""
 
+import tomllib
 from collections.abc import Iterable, Mapping
 
 from node.store.blobs import Blobs
@@ -12,7 +13,15 @@ from sync.inventory import INVENTORY_PATH, About
 from sync.lesson import Channel, Lesson
 from sync.manifest import Entry, manifest
 from sync.recipe import Recipe
-from tests.node.village import release
+from tests.node.village import SAMPLE, release
+
+
+def sample_files() -> tuple[dict[str, bytes], list[About]]:
+    """The files of the sample library, and what it says of them."""
+    table = tomllib.loads((SAMPLE / "files.toml").read_text(encoding="utf-8"))["files"]
+    known = About.__struct_fields__
+    abouts = [About(**{k: v for k, v in one.items() if k in known}) for one in table]
+    return {one.path: (SAMPLE / one.path).read_bytes() for one in abouts}, abouts
 
 
 def about(path: str, title: str, **more: str) -> About:

@@ -31,6 +31,7 @@ from node.updater import Outcome, Updater
 from sync.lesson import Channel, Language, Lesson
 from sync.transport import Sink, Source
 from tests.node.village import AT, SAMPLE, Village, lesson, release, sample_lessons, village
+from tests.portal.cargo import about, loaded, sample_files
 
 NOW = AT + 300
 
@@ -229,9 +230,16 @@ def all_lessons() -> tuple[Lesson, ...]:
 
 
 def full_school(folder: Path) -> School:
-    """A school with the whole sample library. Close it."""
+    """A school with the whole sample library, its files and a book. Close it."""
     made = school(folder)
-    made.install(1, all_lessons())
+    blobs = made.village.blobs
+    files, abouts = sample_files()
+    book = about("books/agua.epub", "El libro del agua", topic="salud", language="es")
+    release, _ = loaded(
+        blobs, 1, all_lessons(), CHANNEL, files=files, abouts=[*abouts, book],
+        books={book.path: {"mimetype": b"application/epub+zip", "1.xhtml": b"<html/>"}},
+    )  # fmt: skip
+    made.village.store.install(release, blobs.get, AT)
     return made
 
 

@@ -11,6 +11,9 @@ from tests.portal.test_student import page
 PATHS = (
     "/",
     "/tema/ciencias-sociales",
+    "/tema/salud",
+    "/leccion/ciclo-del-agua/es",
+    "/recursos",
     "/leccion/promedio-barras-lluvia/es",
     "/leccion/ayni-minka/es?junto=qu",
     "/leccion/ayni-minka/qu?r=1.-.0",

@@ -275,6 +275,19 @@ def test_an_archive_is_verified_once_and_again_when_it_changes(kiosk: Kiosk) -> 
         kiosk.files.open(file)
 
 
+def test_archives_are_verified_before_a_pupil_asks(kiosk: Kiosk) -> None:
+    assert (kiosk.files.prepare(), kiosk.files.prepare()) == (1, 0)
+
+
+def test_an_archive_that_does_not_come_out_is_named_once(
+    kiosk: Kiosk, caplog: pytest.LogCaptureFixture
+) -> None:
+    kiosk.object(f"{BOOK}/EPUB/1.xhtml").unlink()
+    files = kiosk.files
+    assert (files.prepare(), files.prepare()) == (0, 0)
+    assert caplog.text.count(BOOK) == 1
+
+
 def test_a_recipe_that_tells_another_digest_is_never_served(tmp_path: Path) -> None:
     place = school(tmp_path)
     blobs = place.village.blobs

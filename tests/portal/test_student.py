@@ -31,6 +31,7 @@ async def test_home_shows_each_topic_with_its_lessons_counted(client: Client) ->
         "/tema/ciencia-y-tecnologia",
         "/tema/ciencias-sociales",
         "/tema/salud",
+        "/recursos",
     ]
     assert cards["/tema/matematica"] == "🧮 Matemática 12 lecciones"
 
