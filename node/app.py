@@ -10,6 +10,7 @@
 * A data folder has one owner at a time (`lock.py`).
 * A model that is missing or damaged costs the explanations, not the lessons: the node serves,
   quotes, and says so in its log. A damaged spool is put aside: figures are not worth a school.
+* On a disk that takes no byte (full, or read-only) the node serves what it has and says so.
 * SIGINT and SIGTERM end it: no new connections, open pages get `SHUTDOWN_SECONDS`, a sync
   stops at its next step and is resumed at the next start.
 """
@@ -40,6 +41,7 @@ from node.store.blobs import Blobs
 from node.store.lessons import Library
 from node.store.search import Search
 from node.store.store import Store
+from node.telemetry.alarms import Alarms
 from node.telemetry.clock import Clock
 from node.telemetry.forwarder import Forwarded
 from node.telemetry.metrics import Host, Metrics, Spooled, Tutoring
@@ -141,7 +143,7 @@ async def build(config: NodeConfig, *, model: bool = True) -> AsyncIterator[Node
         stack.push_async_callback(updater.close)
         installed = store.installed()
         metrics.installed(installed.version if installed else 0)
-        for collector in (Host(folder.path, clock), Spooled(spool)):
+        for collector in (Host(folder.path, clock), Spooled(spool), Alarms(store)):
             metrics.registry.register(collector)
         sampler = Sampler(metrics.registry, spool, clock, name)
         uplink = Uplink(sampler, recorder, spool, telemetry, going.sink)

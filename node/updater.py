@@ -137,12 +137,12 @@ class Updater:
         began = time.monotonic()
         before = self._store.installed()
         version = before.version if before else 0
-        hint, self._offered = "", None
+        hint, rule, self._offered = "", "", None
         try:
             done = await self._ways(meter, spare, journey)
         except (ChaskiError, OSError, sqlite3.Error) as error:
             done = _Done(kind_of(error), version, str(error))
-            hint = getattr(error, "hint", "")
+            hint, rule = getattr(error, "hint", ""), getattr(error, "rule", "")
         outcome = Outcome(
             kind=done.kind,
             at=self._clock.now(),
@@ -154,6 +154,7 @@ class Updater:
             message=done.message,
             hint=hint,
             offered_version=self._offered.version if self._offered else 0,
+            rule=rule,
         )
         with contextlib.suppress(ChaskiError, sqlite3.Error):  # a full disk must not hide it
             self._store.record_sync(outcome.at, outcome.kind, to_bytes(outcome))

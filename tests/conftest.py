@@ -27,6 +27,9 @@ NEEDS: dict[str, tuple[str, Callable[[], bool]]] = {
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--screenshot", type=Path, help="write the README's picture to this path")
+    parser.addoption(
+        "--crash-states", type=int, default=120, help="power cuts tried in each test of them"
+    )
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

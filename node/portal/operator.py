@@ -13,12 +13,14 @@ from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 from aiohttp import web
 from prometheus_client.exposition import choose_encoder
 
 from node.outcome import to_bytes
 from node.portal.pages import VISIT, Pages
 from node.services import Services
+from node.telemetry.alarms import alarm
 from node.updater import Outcome
 from sync.errors import ContentError
 
@@ -53,6 +55,7 @@ class Operator:
             settings=services.settings,
             channel=services.library.channel(),
             outcome=services.updater.last,
+            alarm=alarm(services.store),
             syncing=self._running,
             now=services.clock.now(),
             engine=services.engine,
@@ -109,6 +112,7 @@ class Operator:
             "lessons": services.store.lessons(),
             "syncing": self._running,
             "last_sync": outcome and _outcome(outcome),
+            "alarms": msgspec.to_builtins(alarm(services.store)),
             "model": self._model(),
             "disk": {"free": disk.free, "total": disk.total},
         }
