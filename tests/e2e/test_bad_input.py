@@ -345,6 +345,7 @@ def test_the_portal_goes_on_without_the_hub(city: City, node: Node) -> None:
 # The node: the machine it stands on
 
 
+@pytest.mark.fault(22, "in two processes")
 def test_a_second_node_on_the_same_data(node: Node) -> None:
     before = node.state()
     with node.serving():
