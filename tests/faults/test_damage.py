@@ -78,7 +78,7 @@ def test_a_bit_in_any_page_of_the_database_shows_no_other_lesson(world: World) -
 
 def test_damage_that_shows_while_reading_ends_with_its_code() -> None:
     error = sqlite3.DatabaseError("database disk image is malformed")
-    error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT  # type: ignore[misc]
+    error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
     assert isinstance(translate(error), ContentError)
 
 

@@ -21,6 +21,7 @@ from tests.faults.shim import COUNTED, GROWING, Shim
 from tests.faults.world import FIRST, SECOND, Shown, World, visit
 from tests.node.village import lesson, village
 
+pytestmark = pytest.mark.compiler
 SPACE_EXIT = 7
 REFUSALS = {"ENOSPC": (errno.ENOSPC, 2), "EDQUOT": (errno.EDQUOT, 4), "EROFS": (errno.EROFS, 4)}
 """Each with the stride at which changes are tried."""

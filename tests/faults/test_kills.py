@@ -15,6 +15,7 @@ import pytest
 from tests.faults.shim import Shim, What
 from tests.faults.world import FIRST, NONE, SECOND, Shown, Visit, World, visit
 
+pytestmark = pytest.mark.compiler
 PAGES_EVERY = 16
 """Whole pages are asked for after every so many kills; the state after each."""
 

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable
 
 import aiohttp
 import pytest
-from aiohttp.test_utils import TestServer
+from aiohttp.test_utils import BaseTestServer, TestServer
 
 from sync.errors import TransportError
 from sync.transport.http import HttpSource, Timeouts
@@ -31,7 +31,7 @@ class Line:
         self._dies = dies
 
     @contextlib.asynccontextmanager
-    async def before(self, hub: TestServer) -> AsyncIterator[str]:
+    async def before(self, hub: BaseTestServer) -> AsyncIterator[str]:
         """The address of the near end."""
         tasks: set[asyncio.Task[None]] = set()
         ends: list[asyncio.StreamWriter] = []

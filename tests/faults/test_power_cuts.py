@@ -19,6 +19,7 @@ from tests.faults.crashfs import Disk, write_out
 from tests.faults.shim import Change, Shim, What
 from tests.faults.world import FIRST, NONE, SECOND, Shown, Visit, World, visit
 
+pytestmark = pytest.mark.compiler
 PAGES_EVERY = 16
 
 
