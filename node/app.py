@@ -12,6 +12,7 @@
 * A model that is missing or damaged costs the explanations, not the lessons: the node serves,
   quotes, and says so in its log and on `/salud`. A damaged spool is put aside: figures are
   not worth a school.
+* On a disk that takes no byte (full, or read-only) the node serves what it has and says so.
 * SIGINT and SIGTERM end it: no new connections, open pages get `SHUTDOWN_SECONDS`, a sync
   stops at its next step and is resumed at the next start.
 """
@@ -55,6 +56,7 @@ from node.store.lessons import Library
 from node.store.pins import Pins
 from node.store.search import Search
 from node.store.store import Store
+from node.telemetry.alarms import Alarms
 from node.telemetry.clock import Clock
 from node.telemetry.forwarder import Forwarded
 from node.telemetry.metrics import Delivered, Host, Metrics, ModelState, Spooled, Tutoring
@@ -182,7 +184,8 @@ async def build(config: NodeConfig, *, model: bool = True) -> AsyncIterator[Node
         )
         stack.push_async_callback(updater.close)
         metrics.installed(store.whole_version())
-        for collector in (Host(folder.path, clock), Spooled(spool), Delivered(store)):
+        watched = Host(folder.path, clock), Spooled(spool), Delivered(store), Alarms(store)
+        for collector in watched:
             metrics.registry.register(collector)
         sampler = Sampler(metrics.registry, spool, clock, name)
         uplink = Uplink(sampler, recorder, spool, telemetry, going.sink)

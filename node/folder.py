@@ -17,7 +17,7 @@ from node.lock import Lock
 from node.store.blobs import Blobs
 from node.store.store import Store
 from node.telemetry.spool import Spool, boot_id
-from sync.errors import ContentError, SettingsError
+from sync.errors import ContentError, SettingsError, SpaceError
 from sync.files import free_bytes, make_folder
 from sync.journal import Journal
 
@@ -61,10 +61,16 @@ class DataFolder:
         return Journal(self.path / "journal")
 
     def spool(self, limit: int) -> Spool:
-        """The spool, of at most `limit` bytes; a damaged one is put aside and one begun anew."""
+        """The spool, of at most `limit` bytes; a damaged one is put aside and one begun anew.
+
+        On a disk that takes no byte it is in memory: figures are not worth a school.
+        """
         path = self.path / "spool.db"
         try:
             return Spool(path, limit, boot_id())
+        except SpaceError as error:
+            log.warning("%s; until there is space, samples and events are kept in memory", error)
+            return Spool(Path(":memory:"), limit, boot_id())
         except ContentError as error:
             log.warning("%s; it is kept as %s.damaged", error, path.name)
             path.replace(path.with_name(f"{path.name}.damaged"))

@@ -1,13 +1,16 @@
 """Lock: one program at a time owns a data folder.
 
-The kernel lets go of it when the process ends, however it ends.
+* The kernel lets go of it when the process ends, however it ends.
+* A disk that takes no byte does not keep anybody out: who holds the lock is then not written.
 """
 
+import contextlib
 import fcntl
 import os
 from pathlib import Path
 
 from sync.errors import BusyError
+from sync.files import FULL
 
 NAME = "lock"
 
@@ -18,7 +21,12 @@ class Lock:
     def __init__(self, folder: Path) -> None:
         """Raises BusyError when another process owns `folder`."""
         path = folder / NAME
-        self._file = path.open("a+", encoding="ascii")
+        try:
+            self._file = path.open("a+", encoding="ascii")
+        except OSError as error:
+            if error.errno not in FULL:
+                raise
+            self._file = path.open("r", encoding="ascii")
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -29,14 +37,18 @@ class Lock:
                 f"the data folder {folder} is in use by another chaski-node (process {owner})",
                 hint="stop it, or use its portal: it syncs by itself and at /salud",
             ) from None
-        self._file.truncate(0)
-        self._file.write(str(os.getpid()))
-        self._file.flush()
+        with contextlib.suppress(OSError):
+            os.ftruncate(self._file.fileno(), 0)
+            os.write(self._file.fileno(), str(os.getpid()).encode())
 
     @staticmethod
     def touch(folder: Path) -> None:
-        """Raises OSError when `folder` cannot be written."""
-        (folder / NAME).touch()
+        """Raises OSError when this user may not write to `folder`."""
+        try:
+            (folder / NAME).touch()
+        except OSError as error:
+            if error.errno not in FULL or not (folder / NAME).exists():
+                raise
 
     def close(self) -> None:
         """Lets go."""

@@ -46,6 +46,8 @@ class Outcome(msgspec.Struct, frozen=True):
     hint: str = ""
     offered_version: int = 0
     """What the hub has, believed; 0 when it was not heard."""
+    rule: str = ""
+    """Which rule of trust said no (`sync.verdict.Rule`), when one did."""
 
     @property
     def good(self) -> bool:

@@ -186,13 +186,13 @@ class Updater:
         spare = Meter(self._spare) if self._spare and not stick else None
         began = time.monotonic()
         version = self._store.whole_version()
-        hint, self._offered = "", None
+        hint, rule, self._offered = "", "", None
         try:
             async with self._turn:
                 done = await self._ways(meter, spare, journey, stick=stick is not None)
         except (ChaskiError, OSError, sqlite3.Error) as error:
             done = _Done(kind_of(error), version, f"{error}{self._so_far()}")
-            hint = getattr(error, "hint", "")
+            hint, rule = getattr(error, "hint", ""), getattr(error, "rule", "")
         outcome = Outcome(
             kind=done.kind,
             at=self._clock.now(),
@@ -204,6 +204,7 @@ class Updater:
             message=done.message,
             hint=hint,
             offered_version=self._offered.version if self._offered else 0,
+            rule=rule,
         )
         with contextlib.suppress(ChaskiError, sqlite3.Error):  # a full disk must not hide it
             self._store.record_sync(outcome.at, outcome.kind, to_bytes(outcome))

@@ -15,7 +15,7 @@ from typing import Any
 import click
 
 from sync.database import plain
-from sync.errors import BusyError, SettingsError, SpaceError
+from sync.errors import BusyError, ContentError, SettingsError, SpaceError
 from sync.files import FULL
 
 HINTS = {
@@ -35,7 +35,7 @@ _PATHS = (FileExistsError, IsADirectoryError, NotADirectoryError, PermissionErro
 def translate(error: BaseException) -> BaseException:
     """What has a plain meaning, as our own error; anything else unchanged."""
     if isinstance(error, sqlite3.Error):
-        return plain("the database", error) or error
+        return plain("the database", error) or _damaged(error) or error
     if isinstance(error, OSError) and error.errno in FULL:
         return SpaceError(
             f"cannot write {error.filename or 'to the disk'}: {error.strerror}",
@@ -51,6 +51,17 @@ def translate(error: BaseException) -> BaseException:
             hint="see that the path is right and that this user may read and write it",
         )
     return error
+
+
+def _damaged(error: sqlite3.Error) -> ContentError | None:
+    """Damage that shows in the middle of reading, long after the file was opened."""
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+    if code not in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return None
+    return ContentError(
+        f"the database is damaged: {error}",
+        hint="on a node, move the data folder away and sync again; on a hub, restore its backup",
+    )
 
 
 class Program(click.Group):

@@ -88,7 +88,8 @@ def atomic_write(path: Path, data: bytes, *, mode: int = 0o644) -> None:
             temporary.replace(path)
             fsync_dir(path.parent)
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # a read-only disk refuses even to look for it
+            temporary.unlink(missing_ok=True)
         raise
 
 

@@ -1,7 +1,8 @@
 """Manifest: one channel version as a sorted list of entries; its root is what gets signed.
 
-* Paths are relative, forward-slash, NFC, no `..`, no empty part, no control character and
-  no two that differ only in case; entries are sorted by path and unique.
+* Paths are relative, forward-slash, NFC, no `..`, no empty part, no control character, no name
+  that Windows keeps for itself, no two that differ only in case and none that is another's
+  folder; entries are sorted by path and unique.
 * `root` is the digest of the canonical entries: same content, same root.
 * `diff` is pure and tells how to come from one manifest to another.
 """
@@ -20,6 +21,10 @@ MAX_ENTRIES = 200_000
 MAX_MANIFEST_BYTES = 64 * 1024 * 1024
 MAX_PATH_CHARS = 240
 _FORBIDDEN = frozenset('\\:*?"<>|')
+_DEVICES = frozenset(
+    {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}
+)
+"""Names that are devices on Windows, with any ending."""
 
 
 class Entry(msgspec.Struct, frozen=True, order=True, array_like=True, forbid_unknown_fields=True):
@@ -88,6 +93,11 @@ def manifest(channel: str, entries: Iterable[Entry]) -> Manifest:
                 f"channel {channel}: paths {seen[folded]!r} and {entry.path!r} collide"
             )
         seen[folded] = entry.path
+    for folded, path in seen.items():
+        parts = folded.split("/")
+        above = ("/".join(parts[:n]) for n in range(1, len(parts)))
+        if outer := next((seen[one] for one in above if one in seen), None):
+            raise ContentError(f"channel {channel}: paths {outer!r} and {path!r} collide")
     return Manifest(channel, ordered)
 
 
@@ -100,6 +110,7 @@ def check_path(path: str) -> None:
         or path != unicodedata.normalize("NFC", path)
         or any(c in _FORBIDDEN or unicodedata.category(c).startswith("C") for c in path)
         or any(p in ("", ".", "..") or p != p.strip(" ") or p.endswith(".") for p in parts)
+        or any(p.split(".")[0].rstrip(" ").casefold() in _DEVICES for p in parts)
     )
     if bad:
         raise ContentError(f"unsafe path in a manifest: {path[:120]!r}")

@@ -19,6 +19,7 @@ settings.load_profile("chaski")
 
 ROOT = Path(__file__).resolve().parents[1]
 NEEDS: dict[str, tuple[str, Callable[[], bool]]] = {
+    "compiler": ("a C compiler", lambda: shutil.which("cc") is not None),
     "browser": ("Chromium", lambda: shutil.which("chromium") is not None),
     "export": ("the [export] extra", lambda: importlib.util.find_spec("torch") is not None),
     "kafka": ("Apache Kafka", (ROOT / ".services" / "kafka" / "installed").exists),
@@ -27,6 +28,9 @@ NEEDS: dict[str, tuple[str, Callable[[], bool]]] = {
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--screenshot", type=Path, help="write the README's picture to this path")
+    parser.addoption(
+        "--crash-states", type=int, default=120, help="power cuts tried in each test of them"
+    )
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -224,8 +224,10 @@ class Switch:
             log.info("model %s %s has proven itself", self._models.name, engine.version)
 
     def _consider(self) -> None:
-        """What the channel carries, once a version of it, or after news."""
+        """What the channel carries, once a version of it, or after news; whole ones only."""
         installed = self._channel.installed()
+        if installed and installed.part:
+            return
         about = (installed and installed.root, self._models.copies.stamp())
         if about == self._considered:
             return

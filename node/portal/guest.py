@@ -10,12 +10,14 @@ import base64
 import binascii
 import hashlib
 import hmac
+import logging
 import secrets
 from pathlib import Path
 from typing import Annotated
 
 import msgspec
 
+from sync.errors import SpaceError
 from sync.files import atomic_write
 from sync.lesson import Language, Slug
 
@@ -24,6 +26,8 @@ MAX_SCORES = 120
 MAX_COOKIE_CHARS = 3800
 KEY_BYTES = 32
 MAC_BYTES = 12
+
+log = logging.getLogger(__name__)
 
 Small = Annotated[int, msgspec.Meta(ge=0, le=40)]
 
@@ -94,7 +98,8 @@ class Guestbook:
 def guest_key(folder: Path) -> bytes:
     """The node's key for guests' cookies, made at the first start.
 
-    Raises SpaceError when it cannot be kept, OSError when it cannot be read.
+    One that the disk does not take is good until the node ends: then guests begin anew, which
+    is less than a portal that does not open. Raises OSError when it cannot be read.
     """
     path = folder / "portal.key"
     try:
@@ -103,7 +108,10 @@ def guest_key(folder: Path) -> bytes:
         held = b""
     if len(held) != KEY_BYTES:
         held = secrets.token_bytes(KEY_BYTES)
-        atomic_write(path, held, mode=0o600)
+        try:
+            atomic_write(path, held, mode=0o600)
+        except SpaceError as error:
+            log.warning("%s; what guests have read is forgotten at the next start", error)
     return held
 
 

@@ -21,6 +21,7 @@ from node.outcome import to_bytes
 from node.portal.pages import VISIT, Pages
 from node.services import Services
 from node.store.partial import Part
+from node.telemetry.alarms import alarm
 from node.updater import Outcome
 from sync.errors import ContentError
 
@@ -57,6 +58,7 @@ class Operator:
             channel=services.library.channel(),
             outcome=services.updater.last,
             syncing=self.running,
+            alarm=alarm(services.store),
             now=services.clock.now(),
             engine=engine,
             stats=engine.stats() if engine else None,
@@ -114,6 +116,7 @@ class Operator:
             "part": _part(installed.part) if installed else None,
             "syncing": self.running,
             "last_sync": outcome and _outcome(outcome),
+            "alarms": msgspec.to_builtins(alarm(services.store)),
             "model": self._model(),
             "disk": {"free": disk.free, "total": disk.total},
         }

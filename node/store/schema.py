@@ -7,6 +7,7 @@
 * A database made by a newer program is refused, not guessed at.
 """
 
+import contextlib
 import sqlite3
 from pathlib import Path
 from typing import get_args
@@ -14,8 +15,9 @@ from typing import get_args
 from sqlite_utils import Database
 from sqlite_utils.migrations import Migrations
 
+from node.store.frozen import Frozen
 from sync.database import plain
-from sync.errors import ContentError
+from sync.errors import ContentError, SpaceError
 from sync.lesson import Language
 
 BUSY_SECONDS = 10.0
@@ -140,16 +142,19 @@ def open_writer(path: Path) -> sqlite3.Connection:
 
     Raises ContentError when `path` is no database of ours, or of a newer program.
     """
-    try:
-        db = sqlite3.connect(
-            path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
-        )
-        db.execute("PRAGMA journal_mode = WAL")
-        db.execute("PRAGMA synchronous = FULL")
-        db.execute("PRAGMA foreign_keys = ON")
-        _migrate(db, path)
-    except sqlite3.DatabaseError as error:
-        raise damaged(path, error) from error
+    with contextlib.ExitStack() as undo:  # what is left open would lock the file
+        try:
+            db = sqlite3.connect(
+                path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+            )
+            undo.callback(db.close)
+            db.execute("PRAGMA journal_mode = WAL")
+            db.execute("PRAGMA synchronous = FULL")
+            db.execute("PRAGMA foreign_keys = ON")
+            _migrate(db, path)
+        except sqlite3.DatabaseError as error:
+            raise damaged(path, error) from error
+        undo.pop_all()
     return db
 
 
@@ -165,6 +170,27 @@ def open_reader(path: Path) -> sqlite3.Connection:
     return db
 
 
+def open_frozen(path: Path) -> Frozen:
+    """The database of a disk that takes no byte, if it is of this program.
+
+    Raises ContentError as `open_writer`; SpaceError when it cannot be read, or would have to be
+    migrated.
+    """
+    try:
+        frozen = Frozen(path)
+        with contextlib.closing(frozen.reader()) as db:
+            behind = _pending(db, path)
+    except sqlite3.DatabaseError as error:
+        raise damaged(path, error) from error
+    if behind:
+        frozen.close()
+        raise SpaceError(
+            f"database {path} is of an older program, and its disk takes no byte",
+            hint="free some space on the disk and start again; nothing was changed",
+        )
+    return frozen
+
+
 def damaged(path: Path, error: sqlite3.DatabaseError) -> Exception:
     """What to raise for `error`: a full disk and a lock are no damage, bad SQL is a defect."""
     if said := plain(path, error):
@@ -178,12 +204,18 @@ def damaged(path: Path, error: sqlite3.DatabaseError) -> Exception:
 
 
 def _migrate(db: sqlite3.Connection, path: Path) -> None:
+    if _pending(db, path):
+        migrations.apply(Database(db))
+
+
+def _pending(db: sqlite3.Connection, path: Path) -> bool:
+    """Whether migrations are missing. Raises ContentError when there are foreign ones."""
     wrapped = Database(db)
     known = {migration.name for migration in migrations.pending(Database(memory=True))}
-    newer = {migration.name for migration in migrations.applied(wrapped)} - known
-    if newer:
+    applied = {migration.name for migration in migrations.applied(wrapped)}
+    if newer := applied - known:
         raise ContentError(
             f"database {path} was made by a newer program ({', '.join(sorted(newer))})",
             hint="install the newer chaski-node again",
         )
-    migrations.apply(wrapped)
+    return applied != known

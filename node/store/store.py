@@ -7,6 +7,8 @@
 * The objects must be on the disk before; a lesson that cannot be read stops the install.
 * Only lessons whose object changed are indexed again.
 * One connection writes, behind a lock; each thread reads with its own.
+* On a disk that takes no byte the store is `read_only` (`frozen.py`): it shows what it has, and
+  writes again at the first write that the disk allows.
 """
 
 import sqlite3
@@ -19,11 +21,12 @@ from pathlib import Path
 from node.store import history as past
 from node.store import partial, schema
 from node.store import pins as pinned
+from node.store.frozen import Frozen
 from node.store.index import VERSION, made_by, replace_lessons
 from sync import lesson as lessons
 from sync import manifest as manifests
 from sync.canonical import Digest, decode, encode
-from sync.errors import ContentError
+from sync.errors import ContentError, SpaceError
 from sync.lesson import CHANNEL_PATH
 from sync.manifest import Manifest
 from sync.trust import Floors
@@ -83,10 +86,22 @@ class Store:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._writer = schema.open_writer(path)
         self._lock = threading.Lock()
         self._local = threading.local()
         self._readers: list[sqlite3.Connection] = []
+        self._frozen: Frozen | None = None
+        try:
+            self._writer = schema.open_writer(path)
+        except SpaceError:
+            if not path.exists():
+                raise
+            self._frozen = schema.open_frozen(path)
+            self._writer = self._frozen.reader()
+
+    @property
+    def read_only(self) -> bool:
+        """True while the disk takes nothing: what is shown cannot change."""
+        return self._frozen is not None
 
     def close(self) -> None:
         """Closes every connection, also those of other threads."""
@@ -94,12 +109,16 @@ class Store:
             for connection in (*self._readers, self._writer):
                 connection.close()
             self._readers.clear()
+            if self._frozen:
+                self._frozen.close()
 
     def reader(self) -> sqlite3.Connection:
         """This thread's read-only connection."""
+        frozen = self._frozen
         held: sqlite3.Connection | None = getattr(self._local, "connection", None)
-        if held is None:
-            held = self._local.connection = schema.open_reader(self._path)
+        if held is None or self._local.frozen is not frozen:
+            held = frozen.reader() if frozen else schema.open_reader(self._path)
+            self._local.connection, self._local.frozen = held, frozen
             with self._lock:
                 self._readers.append(held)
         return held
@@ -329,6 +348,10 @@ class Store:
         """The writing connection; all that is done with it, or nothing. Raises SpaceError."""
         with self._lock:
             try:
+                if self._frozen:
+                    self._writer = schema.open_writer(self._path)
+                    self._frozen.close()
+                    self._frozen = None
                 self._writer.execute("BEGIN IMMEDIATE")
                 yield self._writer
                 self._writer.execute("COMMIT")

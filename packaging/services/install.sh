@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs the real services that some tests run against, through the system's package manager.
 #   chromium   walks the portal as a pupil would (tests marked `browser`)
+#   cc         compiles what watches a node's files (tests marked `compiler`)
 #   bsdiff, git, rsync, xdelta3, zstd   peers of the benchmarks (tests/bench); none is required
 #   java, mvn  fetch and run Apache Kafka, which goes to .services/ (tests marked `kafka`)
 # Safe to run again; installs only what is missing.
@@ -8,6 +9,7 @@ set -euo pipefail
 
 missing=()
 command -v chromium >/dev/null || missing+=(chromium)
+echo 'int main(void) { return 0; }' | cc -x c -o /dev/null - 2>/dev/null || missing+=(gcc libc6-dev)
 for tool in bsdiff git rsync xdelta3 zstd; do
   command -v "$tool" >/dev/null || missing+=("$tool")
 done

@@ -177,6 +177,8 @@ class DirectorySink:
 
     async def _put(self, kind: str, block: bytes) -> bool:
         path = self._layout.block(kind, digest(block))
+        if not self._layout.folder.is_dir():  # never make it: who pulled it out has the folder
+            raise TransportError(f"{self._layout.folder}: not found", hint=_PULLED)
         try:
             if await asyncio.to_thread(_read, path, 0, len(block) + 1) == block:
                 return False

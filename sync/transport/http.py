@@ -33,9 +33,12 @@ _RANGE = re.compile(r"bytes (\d{1,15})-(\d{1,15})/(\d{1,15}|\*)\Z")
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Seconds: to connect, and of silence. There is none for a whole transfer."""
+    """Seconds: to connect, and of silence. There is none for a whole transfer.
 
-    connect_s: float = 20.0
+    Both are longer than the half minute that a full buffer before a thin link takes.
+    """
+
+    connect_s: float = 40.0
     read_s: float = 60.0
 
 

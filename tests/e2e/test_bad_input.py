@@ -345,6 +345,7 @@ def test_the_portal_goes_on_without_the_hub(city: City, node: Node) -> None:
 # The node: the machine it stands on
 
 
+@pytest.mark.fault(22, "in two processes")
 def test_a_second_node_on_the_same_data(node: Node) -> None:
     before = node.state()
     with node.serving():
@@ -377,6 +378,44 @@ def test_a_full_disk_stops_a_sync_and_costs_nothing(
     there.program.look("selftest")
     there.program.run("sync").done()
     assert there.status()["version"] == 2
+
+
+@pytest.mark.fault(13, "a start on a full disk")
+@pytest.mark.fault(13, "a start on a read-only disk")
+@pytest.mark.parametrize("kind", ["full", "read-only"])
+def test_a_node_that_starts_on_a_disk_without_room_serves_its_lessons(
+    node: Node, small_disk: Path, kind: str
+) -> None:
+    there = node.copy(small_disk / "node")
+    if kind == "full":
+        there.state()  # what a first look writes has room
+        fill(small_disk, 0)
+    else:
+        subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    log = small_disk.parent / "node.log"
+    url = f"http://127.0.0.1:{port_of(there)}"
+    with there.program.serving(f"{url}/api/version", log):
+        assert OLD in fetch(f"{url}/leccion/leccion-0/es")
+        assert "leccion-0" in fetch(f"{url}/buscar?q=papas")
+        assert "El disco no deja guardar nada" in fetch(f"{url}/salud")
+        assert "chaski_node_read_only 1.0" in fetch(f"{url}/metrics")
+        assert json.loads(fetch(f"{url}/api/status"))["alarms"]["read_only"] is True
+        if kind == "full":  # somebody makes room while it runs
+            (small_disk / "ballast").unlink()
+            fetch(f"{url}/salud/sincronizar", b"")
+            health = ""
+            for _ in range(2000):
+                health = fetch(f"{url}/salud")
+                if "El disco no deja guardar nada" not in health:
+                    break
+            assert "El disco no deja guardar nada" not in health
+    assert "Traceback" not in log.read_text(encoding="utf-8")
+
+
+def port_of(node: Node) -> str:
+    """Where its portal is, by its settings."""
+    lines = node.program.config.read_text(encoding="utf-8").splitlines()
+    return next(line.split()[-1] for line in lines if line.startswith("port = "))
 
 
 @pytest.mark.parametrize("damage", [flip, halve], ids=["garbage", "cut"])

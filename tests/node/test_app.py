@@ -129,6 +129,7 @@ async def test_what_a_killed_node_left_is_tidied_at_the_start(tmp_path: Path) ->
         assert node.services.library.lesson("suma", "es")
 
 
+@pytest.mark.fault(22, "in one process")
 async def test_a_data_folder_has_one_owner(tmp_path: Path) -> None:
     _, config = world(tmp_path)
     async with app.build(config):

@@ -37,6 +37,7 @@ def told(root: Path) -> list[dict[str, Any]]:
     return found
 
 
+@pytest.mark.fault(1, "at every step and statement")
 @pytest.mark.parametrize("kind", ["step", "statement"])
 def test_a_killed_node_has_the_old_version_or_the_new_one(
     told: list[dict[str, Any]], kind: str

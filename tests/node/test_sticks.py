@@ -122,6 +122,7 @@ async def test_a_bundle_begun_from_a_stick_is_finished_by_the_hub(
     assert int(asked.split()[-1]) >= len(whole) // 2
 
 
+@pytest.mark.fault(19, "two sticks of different age")
 async def test_an_older_stick_after_a_newer_one_changes_nothing(
     bench: Bench, tmp_path: Path
 ) -> None:
@@ -166,6 +167,7 @@ class Pulled(DirectorySource):
         raise TransportError("Input/output error")
 
 
+@pytest.mark.fault(19, "pulled out while it is read")
 async def test_a_stick_pulled_out_while_it_is_read_goes_on_where_it_stopped(
     bench: Bench, tmp_path: Path
 ) -> None:
@@ -189,6 +191,7 @@ DAMAGE = {
 }
 
 
+@pytest.mark.fault(19, "copied in part")
 @pytest.mark.parametrize("what", DAMAGE)
 async def test_a_copy_that_was_cut_short_installs_nothing_and_loses_nothing(
     bench: Bench, tmp_path: Path, what: str

@@ -212,6 +212,7 @@ def test_a_file_that_is_no_database_is_refused_with_a_hint(tmp_path: Path) -> No
     assert "sync again" in caught.value.hint
 
 
+@pytest.mark.fault(23, "the node")
 def test_a_database_of_a_newer_program_is_refused(place: Village) -> None:
     db = sqlite3.connect(place.folder / "node.db")
     with db:

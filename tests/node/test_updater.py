@@ -190,6 +190,7 @@ async def test_a_wrong_signature_is_refused_and_named(bench: Bench, tmp_path: Pa
     assert "Mentira." not in bench.text()
 
 
+@pytest.mark.fault(7, "lessons are served on")
 async def test_an_expired_head_refuses_news_and_keeps_the_lessons(bench: Bench) -> None:
     bench.city.publish(library())
     await bench.updater.sync()
@@ -201,6 +202,7 @@ async def test_an_expired_head_refuses_news_and_keeps_the_lessons(bench: Bench) 
     assert bench.text().endswith("Fin.")
 
 
+@pytest.mark.fault(6, "an older head")
 async def test_an_older_head_is_refused(bench: Bench) -> None:
     bench.city.publish(library())
     old = bench.city.signed
@@ -212,6 +214,7 @@ async def test_an_older_head_is_refused(bench: Bench) -> None:
     assert "rollback" in outcome.message
 
 
+@pytest.mark.fault(10, "intermediate roots of a year")
 async def test_new_keys_are_followed_over_many_rotations(bench: Bench) -> None:
     bench.city.publish(library())
     await bench.updater.sync()
@@ -290,6 +293,7 @@ async def test_a_version_without_any_bundle_is_said_in_words(bench: Bench) -> No
     assert "no bundle" in outcome.message
 
 
+@pytest.mark.fault(12, "a false offer")
 async def test_a_false_offer_costs_nothing(bench: Bench) -> None:
     bench.city.publish(library())
     true, _ = bench.city.bundle(None, bench.city.versions[0])
@@ -299,6 +303,7 @@ async def test_a_false_offer_costs_nothing(bench: Bench) -> None:
     assert not [ask for ask in bench.city.asked if ask.startswith("bundle")]
 
 
+@pytest.mark.fault(20, "fetched by itself")
 async def test_a_damaged_base_object_is_fetched_by_itself(bench: Bench) -> None:
     bench.city.publish(library())
     await bench.updater.sync()
@@ -311,6 +316,7 @@ async def test_a_damaged_base_object_is_fetched_by_itself(bench: Bench) -> None:
     assert "offer of the whole" not in bench.city.asked
 
 
+@pytest.mark.fault(20, "nobody has it")
 async def test_a_damaged_base_object_that_nobody_has_gives_way_to_the_whole_channel(
     bench: Bench,
 ) -> None:
@@ -324,6 +330,7 @@ async def test_a_damaged_base_object_that_nobody_has_gives_way_to_the_whole_chan
     assert "offer of the whole" in bench.city.asked
 
 
+@pytest.mark.fault(4, "in an object of the installed version")
 async def test_the_first_quiet_sync_of_a_run_mends_what_is_damaged(bench: Bench) -> None:
     bench.city.publish(library())
     await bench.updater.sync()
@@ -342,6 +349,7 @@ async def test_a_missing_object_is_seen_at_every_sync(bench: Bench) -> None:
     assert "1 damaged" in (await bench.updater.sync()).message
 
 
+@pytest.mark.fault(13, "too little space, known beforehand")
 async def test_a_full_disk_is_said_before_anything_is_fetched(bench: Bench) -> None:
     bench.city.publish(library())
     bench.free = 1000
@@ -391,6 +399,7 @@ async def test_a_lesson_that_is_none_is_not_installed(bench: Bench) -> None:
     assert bench.text().endswith("Fin.")
 
 
+@pytest.mark.fault(22, "in one process")
 async def test_two_calls_are_one_sync(bench: Bench) -> None:
     bench.city.publish(library())
     one, two = await asyncio.gather(bench.updater.sync(), bench.updater.sync())
@@ -425,6 +434,7 @@ async def test_the_journal_is_empty_after_a_success(bench: Bench) -> None:
     assert Journal(bench.place.folder / "journal").held() == {}
 
 
+@pytest.mark.fault(14, "1970")
 async def test_a_node_that_wakes_in_1970_believes_the_signed_time(bench: Bench) -> None:
     bench.wall = 0.0
     bench.restart()

@@ -93,6 +93,7 @@ def test_the_hub_makes_its_topics_once_and_as_described(table: BrokerTable) -> N
             assert sorted(found[key].split(",")) == sorted(value.split(","))
 
 
+@pytest.mark.fault(15, "missing")
 async def test_a_village_lives_on_kafka_and_a_long_absence_costs_one_record(town: Town) -> None:
     town.publish("La papa")
     town.announce()
@@ -120,6 +121,7 @@ async def test_a_village_lives_on_kafka_and_a_long_absence_costs_one_record(town
         assert (await node.updater.sync()).kind == "updated"
 
 
+@pytest.mark.fault(15, "retention has eaten the place")
 async def test_a_place_that_retention_has_eaten_means_from_the_beginning(town: Town) -> None:
     town.publish("La papa")
     town.announce()
@@ -152,6 +154,7 @@ async def test_a_bundle_that_retention_has_eaten_is_not_there(town: Town) -> Non
         assert (await node.updater.sync()).kind == "updated"
 
 
+@pytest.mark.fault(15, "the topic was made anew")
 async def test_a_topic_deleted_and_made_anew_is_read_from_its_beginning(town: Town) -> None:
     town.publish("La papa")
     town.announce()

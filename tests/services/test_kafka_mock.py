@@ -164,6 +164,8 @@ async def test_a_forged_head_is_refused_and_the_spare_road_asked(town: Town) -> 
         assert both.store.place() is None
 
 
+@pytest.mark.fault(15, "repeated")
+@pytest.mark.fault(15, "out of order")
 async def test_old_repeated_damaged_and_foreign_records_are_passed_over(town: Town) -> None:
     town.publish("La papa")
     old = announcement.to_bytes(current(town))
@@ -191,6 +193,7 @@ async def test_old_repeated_damaged_and_foreign_records_are_passed_over(town: To
         assert (await node.updater.sync()).kind == "current"
 
 
+@pytest.mark.fault(16, "the broker is away")
 async def test_a_broker_that_is_away_is_an_outcome_and_the_node_serves_on(
     town: Town, broker: MockBroker
 ) -> None:
@@ -211,6 +214,8 @@ async def test_a_broker_that_is_away_is_an_outcome_and_the_node_serves_on(
         assert not (await node.report()).trouble
 
 
+@pytest.mark.fault(15, "the topic was made anew")
+@pytest.mark.fault(15, "an offset ahead of the end")
 @pytest.mark.parametrize("before", [1, 4])
 async def test_a_topic_made_anew_is_read_from_its_beginning(
     tmp_path: Path, broker: MockBroker, before: int

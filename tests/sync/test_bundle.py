@@ -277,6 +277,7 @@ def test_a_bundle_is_read_from_a_file_group_by_group(tmp_path: Path) -> None:
     assert peak < 1_000_000 < len(data)
 
 
+@pytest.mark.fault(21, "a bundle for another base")
 def test_a_bundle_for_another_base_is_refused_with_both_names() -> None:
     world = World()
     base, other = world.manifest(library(2)), world.manifest(library(3))

@@ -52,6 +52,7 @@ def test_the_example_has_a_group_of_every_codec() -> None:
     assert read(data) == target
 
 
+@pytest.mark.fault(5, "a bundle at any byte")
 def test_a_bundle_cut_anywhere_is_a_content_error_that_names_it() -> None:
     _, _, _, data = example()
     for length in range(len(data)):
@@ -64,6 +65,7 @@ def test_bytes_at_the_end_are_a_content_error() -> None:
         read(example()[3] + b"\0")
 
 
+@pytest.mark.fault(4, "in any byte of a bundle")
 def test_a_flipped_bit_anywhere_is_found() -> None:
     _, _, target, data = example()
     for at in range(len(data)):
@@ -154,6 +156,8 @@ def test_a_rewritten_header_is_read_as_the_original() -> None:
     assert rewritten(header()) == example()[3]
 
 
+@pytest.mark.fault(11, "upwards and absolute")
+@pytest.mark.fault(12, "more produced than declared")
 @pytest.mark.parametrize(
     ("changed", "why"),
     [

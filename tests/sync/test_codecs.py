@@ -99,6 +99,8 @@ def test_a_script_that_would_not_pay_is_not_sent() -> None:
     assert len(EditCodec().encode([old], [new])) <= len(ZpatchCodec().encode([old], [new])) + 30
 
 
+@pytest.mark.fault(12, "copies beyond the target")
+@pytest.mark.fault(12, "operations without length")
 @pytest.mark.parametrize(
     ("payload", "why"),
     [
@@ -121,6 +123,7 @@ def test_a_script_that_breaks_a_bound_is_refused(payload: bytes, why: str) -> No
         EditCodec().decode(payload, [b"base"], [5])
 
 
+@pytest.mark.fault(12, "more produced than declared")
 def test_a_frame_that_declares_another_size_is_refused_before_it_is_inflated() -> None:
     bomb = pack(bytes(50_000_000))
     assert len(bomb) < 5000

@@ -72,6 +72,7 @@ def test_another_process_finds_what_arrived(tmp_path: Path) -> None:
     finish(again)
 
 
+@pytest.mark.fault(5, "a download at any byte")
 def test_a_download_cut_at_any_byte_resumes_there(tmp_path: Path) -> None:
     edges = {at + near for at in range(0, 701, CHUNK) for near in (-1, 0, 1)} - {-1}
     for length in sorted(edges.union(range(0, len(BUNDLE), 13))):
@@ -110,6 +111,7 @@ def test_any_file_in_the_place_of_a_download_is_mended(rubbish: bytes) -> None:
         assert download.complete().read_bytes() == BUNDLE
 
 
+@pytest.mark.fault(4, "in a chunk on the disk")
 @pytest.mark.parametrize("at", [0, 99, 100, 350, 729])
 def test_a_byte_that_rotted_costs_its_chunk_only(tmp_path: Path, at: int) -> None:
     finish(Journal(tmp_path).open(offered()))
@@ -211,6 +213,7 @@ def test_bytes_that_were_not_asked_for_are_refused(tmp_path: Path, start: int) -
         Journal(tmp_path).open(offered()).feed(start, b"x")
 
 
+@pytest.mark.fault(17, "a bundle longer than offered")
 def test_more_bytes_than_the_bundle_has_are_refused(tmp_path: Path) -> None:
     download = Journal(tmp_path).open(offered())
     with pytest.raises(ContentError, match="bytes at 730 were not asked for"):
@@ -223,6 +226,7 @@ def test_a_bundle_that_is_not_whole_is_not_complete(tmp_path: Path) -> None:
         Journal(tmp_path).open(offered()).complete()
 
 
+@pytest.mark.fault(8, "the chunks of two bundles")
 def test_an_offer_whose_chunks_are_of_another_bundle_is_found_at_the_end(tmp_path: Path) -> None:
     other = noise(2, 730)
     false = msgspec.structs.replace(offered(), chunks=offered(other).chunks)

@@ -52,6 +52,8 @@ def test_equal_content_is_counted_once() -> None:
     assert version({"a": "xyz", "b": "xyz"}).size == 3
 
 
+@pytest.mark.fault(11, "upwards and absolute")
+@pytest.mark.fault(11, "NUL, backslash and control characters")
 @pytest.mark.parametrize(
     "path",
     [
@@ -64,6 +66,34 @@ def test_a_path_that_could_escape_or_collide_is_refused(path: str) -> None:
         manifest("escuela", [entry(path)])
 
 
+@pytest.mark.fault(11, "names that Windows keeps")
+@pytest.mark.parametrize(
+    "path", ["CON", "lessons/nul.txt", "aux/a", "Com1.es.json", "a/LPT9", "prn .x", "a ", "a."]
+)
+def test_a_name_that_windows_keeps_for_itself_is_refused(path: str) -> None:
+    with pytest.raises(ContentError, match="unsafe path"):
+        manifest("escuela", [entry(path)])
+
+
+def test_a_name_that_only_begins_like_a_device_is_a_name() -> None:
+    assert manifest("escuela", [entry("lessons/contar.json"), entry("com10"), entry("nulo")])
+
+
+def test_a_file_is_no_folder() -> None:
+    with pytest.raises(ContentError, match="collide"):
+        manifest("escuela", [entry("Lessons"), entry("lessons/papa")])
+
+
+@pytest.mark.fault(11, "equal but for NFC")
+@pytest.mark.parametrize(
+    ("one", "two"), [("café", "cafe\u0301"), ("fin", "\ufb01n"), ("Å", "\u212b"), ("ss", "ß")]
+)
+def test_names_that_another_system_takes_for_the_same_are_refused(one: str, two: str) -> None:
+    with pytest.raises(ContentError, match=r"collide|unsafe path"):
+        manifest("escuela", [entry(one), entry(two)])
+
+
+@pytest.mark.fault(11, "equal but for case")
 def test_paths_that_differ_only_in_case_collide() -> None:
     with pytest.raises(ContentError, match="collide"):
         manifest("escuela", [entry("lessons/Papa"), entry("lessons/papa")])

@@ -243,6 +243,7 @@ def naps() -> tuple[list[float], Callable[[float], Awaitable[None]]]:
     return slept, sleep
 
 
+@pytest.mark.fault(18, "a wrong Content-Range")
 @pytest.mark.parametrize(
     ("fault", "why"),
     [
@@ -269,6 +270,7 @@ async def test_a_fault_of_the_link_is_an_error_once_and_passes(
     assert len(slept) == 2
 
 
+@pytest.mark.fault(18, "200 in place of 206")
 async def test_the_whole_file_instead_of_a_part_is_cut(http: Road, hub: Hub) -> None:
     made, data = hub.shelf.offers[0]
     for start, stop in [(0, 10), (30_000, 50_000), (60_000, made.size)]:
@@ -276,6 +278,7 @@ async def test_the_whole_file_instead_of_a_part_is_cut(http: Road, hub: Hub) -> 
         assert await http.source.chunk_range(made.bundle, start, stop) == data[start:stop]
 
 
+@pytest.mark.fault(18, "another file under the address")
 async def test_another_file_under_the_address_is_refused(http: Road, hub: Hub) -> None:
     made = hub.shelf.offers[0][0]
     hub.faults["other"] = 1
@@ -283,6 +286,8 @@ async def test_another_file_under_the_address_is_refused(http: Road, hub: Hub) -
         await http.source.chunk_range(made.bundle, 0, 10)
 
 
+@pytest.mark.fault(4, "in a chunk on its way")
+@pytest.mark.fault(18, "changed bytes")
 async def test_changed_bytes_are_found_by_the_journal_and_fetched_again(
     http: Road, hub: Hub, tmp_path: Path
 ) -> None:
@@ -293,6 +298,8 @@ async def test_changed_bytes_are_found_by_the_journal_and_fetched_again(
     assert (await fetch(http.source, Journal(tmp_path), made)).read_bytes() == data
 
 
+@pytest.mark.fault(17, "a bundle that stalls")
+@pytest.mark.fault(16, "a connection that nobody answers")
 async def test_a_silent_link_is_an_error(server: TestServer, hub: Hub) -> None:
     made, data = hub.shelf.offers[0]
     hub.faults["stall"] = 1
@@ -316,6 +323,8 @@ async def test_a_hub_that_is_not_there_is_an_error_with_a_hint(server: TestServe
             await HttpSource(session, "no address").head(CHANNEL)
 
 
+@pytest.mark.fault(17, "a head without end")
+@pytest.mark.fault(18, "gzip on the way")
 @pytest.mark.parametrize(
     ("fault", "kind", "why"),
     [
@@ -334,6 +343,7 @@ async def test_a_small_answer_that_cannot_be_right_is_an_error(
     assert await http.source.head(CHANNEL) == hub.shelf.heads[CHANNEL]
 
 
+@pytest.mark.fault(18, "a captive portal")
 async def test_a_captive_portal_is_no_hub(http: Road, hub: Hub) -> None:
     hub.faults["nonsense"] = 2
     with pytest.raises(ContentError):
@@ -363,6 +373,7 @@ async def test_requests_ask_for_plain_bytes_of_one_version(http: Road, hub: Hub)
     assert bundle["Accept-Encoding"] == head["Accept-Encoding"] == "identity"
 
 
+@pytest.mark.fault(21, "an offer for another question")
 async def test_an_offer_for_another_question_is_a_content_error(
     given: Shelf, tmp_path: Path
 ) -> None:
@@ -374,6 +385,7 @@ async def test_an_offer_for_another_question_is_a_content_error(
         await DirectorySource(tmp_path).offer(CHANNEL, None, asked)
 
 
+@pytest.mark.fault(19, "copied in part")
 async def test_a_stick_with_half_a_file_is_a_failure_of_the_road(
     given: Shelf, tmp_path: Path
 ) -> None:

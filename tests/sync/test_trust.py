@@ -115,12 +115,14 @@ def test_a_head_survives_its_own_bytes(hub: Simulator) -> None:
 # Rollback, replay, equivocation, mix and match
 
 
+@pytest.mark.fault(6, "an older head")
 def test_replay_of_an_older_head_is_refused(hub: Simulator, node: Node) -> None:
     old = hub.publish("one")
     node.believes(hub.publish("two"))
     node.refuses(old, "timestamp", "rollback")
 
 
+@pytest.mark.fault(6, "an older snapshot in a newer timestamp")
 def test_an_older_snapshot_in_a_newer_timestamp_is_refused(hub: Simulator, node: Node) -> None:
     node.believes(hub.publish("one"))
     hub.timestamp.version += 1
@@ -136,6 +138,7 @@ def test_older_targets_in_a_newer_snapshot_are_refused(hub: Simulator, node: Nod
     node.refuses(hub.refresh(), "targets", "rollback")
 
 
+@pytest.mark.fault(6, "the same version with another root")
 def test_a_version_with_another_content_is_equivocation(hub: Simulator, node: Node) -> None:
     node.believes(hub.publish("one"))
     hub.put("other")
@@ -180,6 +183,7 @@ def test_without_a_memory_of_contents_versions_still_count(hub: Simulator, node:
     assert node.believes(newer).version == 2
 
 
+@pytest.mark.fault(8, "the files of two heads")
 @pytest.mark.parametrize("role", ["snapshot", "targets"])
 def test_files_of_two_heads_do_not_mix(hub: Simulator, node: Node, role: heads.Role) -> None:
     old, new = hub.publish("one"), hub.publish("two")
@@ -266,6 +270,7 @@ def test_who_steals_the_timestamp_key_alone_cannot_bring_new_content(
     node.refuses(thief.publish("forged"), "snapshot", "signature")
 
 
+@pytest.mark.fault(10, "two of three keys")
 def test_two_of_three_keys_are_enough_when_two_are_asked_for(hub: Simulator) -> None:
     hub.signers["targets"] = [new_signer() for _ in range(3)]
     hub.thresholds["targets"] = 2
@@ -320,6 +325,7 @@ def test_a_new_root_is_believed_when_old_and_new_keys_sign_it(hub: Simulator, no
     assert node.floors.root == 2
 
 
+@pytest.mark.fault(10, "intermediate roots of a year")
 def test_a_node_that_was_away_for_a_year_walks_through_all_roots(
     hub: Simulator, node: Node
 ) -> None:
@@ -327,11 +333,13 @@ def test_a_node_that_was_away_for_a_year_walks_through_all_roots(
     assert node.believes(hub.publish("one")).version == 1
 
 
+@pytest.mark.fault(10, "more than 32 rotations")
 def test_more_rotations_at_once_are_refused(hub: Simulator, node: Node) -> None:
     with pytest.raises(Refusal, match=r"more than 32 rotations at once \(order\)"):
         node.learns(*(hub.rotate() for _ in range(MAX_ROTATIONS + 1)))
 
 
+@pytest.mark.fault(10, "a revoked key")
 def test_what_a_replaced_key_signs_is_refused(hub: Simulator, node: Node) -> None:
     thief = hub.thief()
     node.learns(hub.rotate(replace=["targets"]))
@@ -387,6 +395,7 @@ def test_an_expired_root_may_lead_to_a_fresh_one_but_not_judge(hub: Simulator, n
 # Fast-forward, and how one recovers
 
 
+@pytest.mark.fault(9, "to 2^31, and new keys")
 @pytest.mark.parametrize("role", PUBLISHING)
 def test_versions_counted_up_by_a_thief_are_forgotten_with_his_keys(
     hub: Simulator, node: Node, role: heads.Role
@@ -424,6 +433,7 @@ def test_a_time_counted_up_by_a_thief_is_forgotten_with_his_key(hub: Simulator, 
     assert node.floors.signed_at == NOW
 
 
+@pytest.mark.fault(9, "beyond all counting")
 def test_versions_beyond_all_counting_are_refused(hub: Simulator, node: Node) -> None:
     hub.publish("one")
     hub.timestamp.version = 2**53 + 1
@@ -487,11 +497,13 @@ def test_a_clock_that_jumps_back_makes_no_old_head_fresh(hub: Simulator, node: N
     node.refuses(early, "timestamp", "expired")
 
 
+@pytest.mark.fault(14, "ten years ahead")
 def test_a_clock_ten_years_ahead_makes_heads_stale_not_forged(hub: Simulator, node: Node) -> None:
     node.now = NOW + 3649 * DAY
     assert isinstance(node.refuses(hub.publish("one"), "timestamp", "expired"), StaleHead)
 
 
+@pytest.mark.fault(14, "a head from the future")
 def test_a_head_from_tomorrow_is_refused_by_a_credible_clock(hub: Simulator, node: Node) -> None:
     node.credible = True
     hub.now = NOW + DAY
@@ -666,6 +678,7 @@ HEAD = HUB.publish("one")
 DATA = head_to_bytes(HEAD)
 
 
+@pytest.mark.fault(4, "in the head and the root keys")
 @settings(max_examples=150)
 @given(st.integers(0, len(DATA) - 1), st.integers(1, 255))
 def test_a_damaged_head_is_refused_or_means_the_same(place: int, change: int) -> None:
@@ -725,6 +738,7 @@ def test_oddities_signed_with_the_right_key_are_refused_or_do_no_harm(
         assert (verdict.channel, verdict.root) == ("escuela", content("one"))
 
 
+@pytest.mark.fault(4, "in the head and the root keys")
 @settings(max_examples=100)
 @given(st.integers(0, len(HUB.roots[0]) - 1), st.integers(1, 255))
 def test_a_damaged_root_is_refused_or_means_the_same(place: int, change: int) -> None:

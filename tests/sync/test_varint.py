@@ -27,6 +27,7 @@ def test_signed_numbers_come_back_and_small_ones_are_short(number: int) -> None:
     assert len(out) == 1 or abs(number) >= 64
 
 
+@pytest.mark.fault(12, "a number that overflows")
 @pytest.mark.parametrize(
     ("data", "why"),
     [
