@@ -78,7 +78,7 @@ class Delivery:
                 about,
                 glimpse.download,
                 glimpse.reader,
-                self._store.manifest(),
+                self._store.shown(),
                 self._agenda.terms(),
                 self._agenda.link,
             )

@@ -221,24 +221,21 @@ class Fetcher:
     ) -> Brought | None:
         """Group by group; None when nobody tells the digests. Raises as `bring`."""
         reader = await self.carrier.header(source, download, base)
-        told = download.noted()
-        if told is None:
+        target = _promised(reader, download.noted(), verdict)
+        if target is None:
             base_root = base.root if base else None
             told = await source.digests(verdict.channel, base_root, verdict.root)
-            if told is None:
+            target = _promised(reader, told, verdict)
+            if target is None or told is None:
                 return None
-        try:
-            target = reader.promised(digests_from_bytes(told))
-            _proved(target, verdict, download.offer.bundle)
-        except ContentError as error:
-            log.warning("%s; it has to come whole", error)
-            return None
-        await self._worker.run(download.note, told)
+            await self._worker.run(download.note, told)
         self._step("promised")
         coming = Instalments(download, reader, target, self._blobs)
         await self._take_in(source, coming, arrived)
         await arrived(target)
-        plan = portion(terms.planner.order(coming.parts(terms)), terms.budget)
+        plan = await self._worker.run(
+            lambda: portion(terms.planner.order(coming.parts(terms)), terms.budget)
+        )
         for start, stop in runs(coming.span(part.number) for part in plan.now):
             async for _ in self.carrier.pieces(source, download, start, stop):
                 await self._take_in(source, coming, arrived)
@@ -312,6 +309,19 @@ class Fetcher:
         if digest(data) != name:
             raise ContentError(f"object {name[:12]} came damaged", hint="the next sync asks again")
         await self._worker.run(self._blobs.put, data)
+
+
+def _promised(reader: BundleReader, told: bytes | None, verdict: Verdict) -> Manifest | None:
+    """The signed manifest, from a header and digests; None when these do not lead to it."""
+    if told is None:
+        return None
+    try:
+        target = reader.promised(digests_from_bytes(told))
+        _proved(target, verdict, reader.name)
+    except ContentError as error:
+        log.warning("%s; it has to come whole", error)
+        return None
+    return target
 
 
 def _proved(target: Manifest, verdict: Verdict, name: str) -> None:

@@ -79,7 +79,10 @@ class Planner:
 
     def __init__(self, interests: InterestsTable, missed: Collection[Missed] = ()) -> None:
         self._interests = interests
-        self._missed = tuple(missed)
+        self._missed: dict[str, list[Missed]] = {}
+        for one in missed:
+            for word in one.words:
+                self._missed.setdefault(word, []).append(one)
 
     def worth(self, entry: Wanted) -> float:
         """rank x demand x fit of one entry."""
@@ -88,10 +91,11 @@ class Planner:
 
     def demand(self, entry: Wanted) -> float:
         """1 for what nobody asked for, and up."""
+        near = {id(one): one for word in entry.words for one in self._missed.get(word, ())}
         asked = sum(
             one.times
-            for one in self._missed
-            if one.words and len(one.words & entry.words) >= ENOUGH * len(one.words)
+            for one in near.values()
+            if len(one.words & entry.words) >= ENOUGH * len(one.words)
         )
         missed = min(1 + math.log2(1 + asked), MOST_MISSED)
         return missed * (ASSIGNED if entry.assigned else 1.0)

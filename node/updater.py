@@ -26,7 +26,7 @@ from node.agenda import Agenda
 from node.carrier import Progress
 from node.fetcher import Fetcher
 from node.meter import Meter
-from node.outcome import Outcome, OutcomeKind, from_bytes, kind_of, to_bytes
+from node.outcome import Outcome, OutcomeKind, PausedError, from_bytes, kind_of, to_bytes
 from node.store.blobs import Blobs
 from node.store.partial import shown
 from node.store.store import Release, Store, Trust, no_step
@@ -278,6 +278,7 @@ class Updater:
                     f"{waits} for the next day or window{self._so_far()}",
                 )
             target = brought.target
+            self._not_held(verdict)
         release = Release(verdict.channel, verdict.version, target, trust, place)
         now = self._clock.now()
         await self._worker.run(self._store.install, release, self._blobs.get, now, self._step)
@@ -290,7 +291,11 @@ class Updater:
         return _Done("updated", verdict.version, message)
 
     def _show(self, verdict: Verdict, trust: Trust, target: Manifest) -> None:
-        """Puts in place what of `target` is here; nothing when that changes no page."""
+        """Puts in place what of `target` is here; nothing when that changes no page.
+
+        Raises PausedError: somebody rolled back from it meanwhile, in another program.
+        """
+        self._not_held(verdict)
         now = self._store.manifest()
         held = {entry.hash for entry in now.entries} if now else set()
         seen = shown(target, now, lambda e: e.hash in held or self._blobs.holds(e), self._blobs.get)
@@ -298,6 +303,11 @@ class Updater:
             return
         release = Release(verdict.channel, verdict.version, seen, trust, None, target)
         self._store.install(release, self._blobs.get, self._clock.now(), self._step)
+
+    def _not_held(self, verdict: Verdict) -> None:
+        held = self._store.held()
+        if held and held.root == verdict.root:
+            raise PausedError(f"version {held.version} was rolled back here meanwhile")
 
     def _so_far(self) -> str:
         """What to say of a version that is here in part."""

@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import PurePosixPath
 
 from node.store.blobs import Blobs
+from node.store.pins import Pin, pins
 from node.store.store import Store
 from sync import inventory as inventories
 from sync import recipe as recipes
@@ -71,9 +72,10 @@ class FileCard:
 
 @dataclass(frozen=True, slots=True)
 class _Shown:
-    """The files of one version."""
+    """The files that pages show: of one version (its root), and those that pinned lessons use."""
 
     root: str
+    pinned: list[Pin]
     manifest: Manifest
     entries: dict[str, Entry]
     cards: tuple[FileCard, ...]
@@ -173,15 +175,18 @@ class Files:
         """The installed version; read once for each."""
         installed = self._store.installed()
         held = self._held
-        if installed is None or (held and held.root == installed.root):
-            return held if installed else None
+        if installed is None:
+            return None
+        pinned = pins(self._store.reader())
+        if held and (held.root, held.pinned) == (installed.root, pinned):
+            return held
         with self._looking:
-            manifest = self._store.manifest()
+            manifest = self._store.shown()
             if manifest is None:
                 return None
             entries = manifest.by_path()
             cards = tuple(self._cards(manifest, entries))
-            self._held = _Shown(manifest.root, manifest, entries, cards)
+            self._held = _Shown(installed.root, pinned, manifest, entries, cards)
             return self._held
 
     def _cards(self, manifest: Manifest, entries: dict[str, Entry]) -> Iterator[FileCard]:

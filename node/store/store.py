@@ -159,6 +159,11 @@ class Store:
         """The manifest of the installed version."""
         return past.manifest(self.reader())
 
+    def shown(self) -> Manifest | None:
+        """What pages show: that manifest with the pins over it."""
+        now = self.manifest()
+        return pinned.over(now, pinned.pins(self.reader())) if now else None
+
     def base(self) -> Manifest | None:
         """The newest version that is here whole, as the hub knows it: where a bundle starts."""
         installed = self.installed()

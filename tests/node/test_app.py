@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -19,7 +20,8 @@ import msgspec
 import pytest
 
 from node import app
-from node.config import NodeConfig, load
+from node.config import NodeConfig, PortalTable, load
+from node.errand import look_through
 from node.meter import Meter
 from node.timer import SPREAD, guarded, repeat
 from sync.errors import BusyError, TransportError
@@ -68,6 +70,17 @@ async def until(
     pytest.fail("it never came")
 
 
+async def measured(session: aiohttp.ClientSession, url: str, line: str) -> None:
+    """Asks for the figures until they say `line`: they are told after the version is in place."""
+    text = ""
+    for _ in range(20_000):
+        if line in text:
+            return
+        async with session.get(f"{url}/metrics") as answer:
+            text = await answer.text()
+    pytest.fail(f"never: {line}")
+
+
 async def test_a_node_syncs_by_itself_shows_news_and_reports(tmp_path: Path) -> None:
     city, _ = world(tmp_path)
     stick = tmp_path / "node" / "stick"
@@ -80,8 +93,25 @@ async def test_a_node_syncs_by_itself_shows_news_and_reports(tmp_path: Path) -> 
         async with session.get(f"{url}/leccion/suma/es") as answer:
             assert "quinua" in await answer.text()
         await until(session, url, lambda _: any(stick.glob("samples/*")))
-        async with session.get(f"{url}/metrics") as answer:
-            assert "chaski_node_installed_version 2.0" in await answer.text()
+        await measured(session, url, "chaski_node_installed_version 2.0")
+
+
+async def test_a_plan_is_asked_of_the_node_that_serves(tmp_path: Path) -> None:
+    city, config = world(tmp_path)
+    config = msgspec.structs.replace(
+        config, sync=msgspec.structs.replace(config.sync, every_seconds=3600.0)
+    )
+    async with serving(config) as url, aiohttp.ClientSession() as session:
+        await until(session, url, lambda found: found == 1)
+        city.publish([lesson(body=["Sumar es juntar quinua."])])
+        fill(tmp_path / "node" / "stick", city)
+        portal = PortalTable(port=int(url.rpartition(":")[2]))
+        seen = await look_through(portal)
+        assert (seen.version, seen.installed, seen.changed) == (2, 1, 1)
+        shutil.rmtree(tmp_path / "node" / "stick")
+        with pytest.raises(TransportError, match="not found"):
+            await look_through(portal)
+        assert await version(session, url) == 1
 
 
 async def test_a_node_without_a_hub_serves_what_it_has(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from node.link import LinkTable
 from node.outcome import Outcome
 from node.store.ledger import Ledger
 from node.store.pins import Pins
-from node.store.store import no_step
+from node.store.store import Store, no_step
 from node.telemetry.clock import Clock
 from node.updater import Subscription, Updater
 from node.worker import Worker
@@ -405,6 +405,36 @@ async def test_a_part_can_be_left_and_shown_again(bench: Bench) -> None:
     assert installed.part is not None
     assert (await bench.sync()).kind == "updated"
     assert set(bench.shown().values()) == {"B"}
+
+
+async def test_who_rolls_back_while_it_comes_is_not_overruled(bench: Bench) -> None:
+    bench.city.publish(library("A"))
+    await bench.sync()
+    bench.city.publish(library("B"))
+    shown = 0
+
+    def step(name: str) -> None:
+        nonlocal shown
+        shown += name == "committed"
+        if shown == 3 and name == "committed":  # another program, between two groups
+            other = Store(bench.place.folder / "node.db")
+            other.turn_back(bench.place.blobs.get, AT)
+            other.close()
+
+    bench.step = step
+    outcome = await bench.sync()
+    assert (outcome.kind, "rolled back" in outcome.message) == ("paused", True)
+    assert set(bench.shown().values()) == {"A"}
+    assert (await bench.sync()).kind == "held"
+
+
+async def test_a_spoilt_list_of_digests_is_asked_for_again(bench: Bench) -> None:
+    bench.city.publish(library("A"))
+    await bench.sync(dies_after=2_000)
+    [told] = (bench.place.folder / "journal").glob("*.list")
+    told.write_bytes(bytes(len(told.read_bytes())))
+    assert (await bench.sync()).kind == "updated"
+    assert bench.city.asked.count("digests") == 2
 
 
 async def test_nothing_of_a_part_is_collected(bench: Bench) -> None:

@@ -69,6 +69,10 @@ def test_a_removed_lesson_stays_readable_until_it_is_released(place: Village) ->
     assert [c.id for c in place.library.lessons("matematica", "es")] == ["resta", "suma"]
     [(_, newer)] = pins(place).all()
     assert newer == "removed"
+    manifest, shown = place.store.manifest(), place.store.shown()
+    assert manifest is not None
+    assert shown is not None
+    assert {e.path for e in shown.entries} - {e.path for e in manifest.entries} == {SUMA}
     pins(place).release(SUMA)
     assert place.library.lesson("suma", "es") is None
 

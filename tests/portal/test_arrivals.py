@@ -76,7 +76,7 @@ async def test_a_look_tells_lessons_bytes_minutes_and_cost(phone: Client, made: 
     found = await page(phone, "/sincronizar")
     for said in (
         "6 → 7", "1 nuevas, 1 cambiadas, 2 retiradas", "281 kB", "2 minutos", "a 32 kbit/s",
-        "0.70 PEN", "Cabe ahora 1 lecciones, 90.0 kB", "Espera 1 lecciones, 191 kB",
+        "0.70 PEN", "Cabe ahora 1 lección, 90.0 kB", "Espera 1 lección, 191 kB",
         "La suma cambiada", "Papa nueva espera QU", "1.º de primaria · 9.0 kB",
     ):  # fmt: skip
         assert said in found.text
