@@ -141,6 +141,8 @@ class Driver:
     def _check(self, slot: int, number: int, guess: list[int], start: int) -> None:
         """Read the guesses, of which the first has come true; the rows beyond are new."""
         rows = self._try([number], lambda: self._all_rows(slot, guess, start))
+        self.tally.guessed += 1
+        self.tally.guessed_right += 1
         if rows is not None:
             self._advance(number, rows, guess[1:])
 
