@@ -35,8 +35,8 @@ class Memory:
         if free < context * row_bytes:
             least = 2 * context * row_bytes / 1e6
             raise ModelError(
-                f"{limit / 1e6:.0f} MB of memory do not hold one request and one text to score",
-                hint=f"max_memory must be {least:.0f} MB or more, or take a smaller model",
+                f"{limit / 1e6:.1f} MB of memory do not hold one request and one text to score",
+                hint=f"max_memory must be {least:.1f} MB or more, or take a smaller model",
             )
         prefixes = min(PREFIX_BYTES, (free - context * row_bytes) // 4)
         return cls(min((free - prefixes) // row_bytes, most), prefixes)
