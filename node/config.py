@@ -125,6 +125,18 @@ class TutorTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     queue_limit: Annotated[
         int, Meta(ge=0, le=256, description="questions that may wait; more are told so at once")
     ] = 32
+    max_memory_megabytes: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=1_000_000,
+            description="memory for what the model keeps of the questions, MB, beside its"
+            " weights; 0: as the slots need",
+        ),
+    ] = 0
+    battery: Annotated[
+        bool, Meta(description="true: half the threads and no spinning; slower, less work")
+    ] = False
 
 
 class TelemetryTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -4,6 +4,7 @@
 * An off-library question is refused in words, with the nearest lessons; never guessed.
 * The model only ever sees the quoted passage and the question, and is only heard while it
   stays with them (`grounding`). Without a model, or with a full queue, the quote stands alone.
+* The passage stands first in the prompt: the engine reads it once for all who ask about it.
 """
 
 from dataclasses import dataclass
@@ -56,7 +57,12 @@ class Explainer(Protocol):
         ...
 
     def submit(
-        self, prompt: str, sampling: "Sampling", deadline_s: float | None = None
+        self,
+        prompt: str,
+        sampling: "Sampling",
+        deadline_s: float | None = None,
+        *,
+        client: str = "",
     ) -> "Stream":
         """Starts writing. Raises Overloaded when too many are waiting."""
         ...
@@ -99,9 +105,10 @@ class Tutor:
             kind = "answer" if self._engine else "lesson_only"
         return Answer(kind, question, language, quote, tuple(cards))
 
-    def explain(self, answer: Answer) -> Grounded | None:
+    def explain(self, answer: Answer, client: str = "") -> Grounded | None:
         """The machine-written explanation, streamed; None when there is none to be had.
 
+        Who asks several things at once (`client`, empty: unknown) takes turns with the others.
         None for an `answer` means that too many questions are waiting (say: busy). Raises
         ModelError when the engine has stopped.
         """
@@ -112,7 +119,7 @@ class Tutor:
         prompt = self._prompt(self._engine, answer.quote, answer.question)
         sampling = Sampling(max_tokens=self._max_tokens, stop=("\n",))
         try:
-            stream = self._engine.submit(prompt, sampling, self._deadline_s)
+            stream = self._engine.submit(prompt, sampling, self._deadline_s, client=client)
         except Overloaded:
             return None
         quote = answer.quote
