@@ -79,6 +79,7 @@ class Driver:
         self._requests: Mapping[int, Request] = {}
         self._progress: list[Progress] = []
         self._used = 0
+        self._short = False
 
     def carry_out(self, plan: Plan, requests: Mapping[int, Request]) -> list[Progress]:
         """One step. Raises what the model raises, but for OutOfMemory."""
@@ -96,6 +97,9 @@ class Driver:
             self._load(plan.load)
         if plan.chunk is not None:
             self._read(plan.chunk)
+        if self._short:  # not sooner: the plan may take from what is kept
+            self._prefixes.clear()
+            self._short = False
         return self._progress
 
     def rest(self) -> None:
@@ -177,7 +181,7 @@ class Driver:
         try:
             self._prefixes.keep(tokens, self._model.copy(chunk.slot, chunk.start, chunk.stop))
         except MemoryError:
-            self._prefixes.clear()
+            self._short = True
 
     def _advance(self, number: int, rows: "Logits | list[Logits]", guessed: list[int]) -> bool:
         """Whether the request goes on."""
@@ -192,7 +196,7 @@ class Driver:
         try:
             return run()
         except (OutOfMemory, MemoryError) as error:
-            self._prefixes.clear()
+            self._short = True
             failure = error if isinstance(error, ModelError) else OutOfMemory(str(error))
             for number in numbers:
                 self._requests[number].stream.fail(failure)

@@ -85,6 +85,7 @@ class Alphabet:
         empty: Callable[..., Mask],
     ) -> None:
         self._whole = {character.encode() for character in characters}
+        self._plain = b"".join(whole for whole in self._whole if len(whole) == 1)
         self._begun = {whole[:size] for whole in self._whole for size in range(1, len(whole))}
         self._spellings = spellings
         self._masks = masks
@@ -109,6 +110,8 @@ class Alphabet:
 
     def _after(self, text: bytes) -> bytes | None:
         """What is left of `text` after its whole characters; None when it is not allowed."""
+        if text.isascii():  # most tokens: a fast way for the walk over the vocabulary
+            return None if text.translate(None, self._plain) else b""
         at = 0
         while at < len(text):
             size = next((n for n in range(1, 5) if text[at : at + n] in self._whole), 0)

@@ -157,8 +157,8 @@ class Runner:
         return logits
 
     def measure(self) -> Pace | None:
-        """Find out what runs cost, and whether several rows in one run give, to the bit, what
-        they give one by one; where they do not, guessing could change an answer.
+        """Find out what runs cost, and whether several rows in one run, of one slot or of two,
+        give, to the bit, what they give one by one; where not, guessing could change an answer.
 
         Reads a few tokens behind made-up keys and values; needs all slots empty.
         """
@@ -167,7 +167,7 @@ class Runner:
             return None
         noise = np.random.default_rng(0).integers(-99, 99, (past, self.row_bytes), np.int8)
         block = self._probe_block(noise, past)
-        for slot in (0, self.scratch):
+        for slot in {0, min(1, self.slots - 1), self.scratch}:
             self.load(slot, 0, block)
         tokens = [(7 * place + 1) % self.vocabulary for place in range(PROBE_TOKENS)]
         singly = []
@@ -181,6 +181,9 @@ class Runner:
             together = self.append(self.scratch, tokens, past, range(PROBE_TOKENS))
             many = min(many, time.perf_counter() - began)
         same = bool((together == np.stack(singly)).all())
+        if self.slots > 1:
+            beside = self.decode([tokens[0]] * 2, [past] * 2)
+            same = same and bool((beside == singly[0]).all())
         self.release(0)
         if same:
             self.pace = Pace.of(one, many, PROBE_TOKENS)

@@ -2,7 +2,8 @@
 
 It is the whole interface the engine needs. Whoever mixes up slots, lengths or moves gets
 other text than `oracle`. With a gate, a step waits until the test lets it go. What a slot
-holds are the tokens themselves, a byte of memory each; `full` says when there is none left.
+holds are the tokens themselves, a byte of memory each; `full` says when there is none left,
+`full_for` for how many runs.
 """
 
 import threading
@@ -41,6 +42,7 @@ class ScriptedModel:
         self.pace = pace
         self.row_bytes = 4
         self.full = False
+        self.full_for = 0
         self.runs: list[tuple[str, int]] = []
         """What was run: "append" or "decode", and how many rows."""
         self.broken = False
@@ -103,7 +105,8 @@ class ScriptedModel:
             self.gate.acquire()
         if self.broken:
             raise BrokenError("a wire came off")
-        if self.full:
+        if self.full or self.full_for:
+            self.full_for = max(0, self.full_for - 1)
             raise OutOfMemory(f"{kind} of {rows} rows")
         self.runs.append((kind, rows))
 

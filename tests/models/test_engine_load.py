@@ -15,10 +15,15 @@ import pytest
 
 from models import build_gpt2
 from models.engine import Engine, OutOfMemory, Overloaded, Sampling
+from models.engine.driver import Driver, Progress
 from models.engine.engine import CHUNK
 from models.engine.memory import PREFIX_BYTES, Memory
+from models.engine.prefix import Prefixes
+from models.engine.scheduler import Chunk, Load, Plan, Turn
+from models.engine.sequence import Sequence
 from models.engine.slabs import Slabs
 from models.engine.speculate import Pace
+from models.engine.stream import Stream
 from models.engine.ticket import PRIORITIES
 from models.errors import ModelError
 from models.store import ModelFolder
@@ -148,6 +153,28 @@ def test_a_run_without_memory_ends_its_requests_and_the_engine_goes_on(
         assert engine.score(["agua"])[0] > 0
         assert engine.stats().ended_total == {"failed": 2, "length": 1}
         assert (engine.stats().active, engine.stats().prefix_bytes) == (0, 0)
+
+
+def test_lack_of_memory_does_not_harm_who_starts_from_a_kept_prefix(tokenizer: Tokenizer) -> None:
+    """One step: the turn of the first finds no memory, the second takes what is kept."""
+    model = ScriptedModel(tokenizer.size, slots=2)
+    prefixes = Prefixes(1 << 20, CHUNK)
+    driver = Driver(model, prefixes)
+    words = [tiny.ids(5), tiny.ids(CHUNK + 9)]
+    streams = [Stream(lambda: None, lambda: 0) for _ in words]
+    requests = {
+        number: Sequence(tokens, Sampling(), 9, tokenizer, stream)
+        for number, (tokens, stream) in enumerate(zip(words, streams, strict=True))
+    }
+    driver.carry_out(Plan(chunk=Chunk(1, 1, 0, CHUNK, last=False), used=2), requests)
+    driver.carry_out(Plan(chunk=Chunk(0, 0, 0, 5, last=True), used=1), requests)
+    assert prefixes.held(words[1]) == CHUNK
+    model.full_for = 1
+    chunk = Chunk(1, 1, CHUNK, CHUNK + 9, last=True)
+    plan = Plan(turns=(Turn(0, 5),), load=Load(1, 1, CHUNK), chunk=chunk, used=2)
+    assert driver.carry_out(plan, requests) == [Progress(0, reason="failed"), Progress(1, 1)]
+    assert (driver.tally.reused, prefixes.bytes) == (CHUNK, 0)
+    assert model.held[1] == words[1]
 
 
 STARVED = """
