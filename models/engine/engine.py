@@ -1,8 +1,7 @@
-"""The engine: many requests on one decoder, by continuous batching.
+"""The engine: many requests on one decoder, by continuous batching; texts in, texts out.
 
-* One thread owns the model. Everybody else talks to it through `submit` and `score`, which
-  any thread may call.
-* A step carries out one Plan of the scheduler, and reads one chunk of one text to score.
+* One thread owns the model (`loop`). Everybody else talks to it through `submit` and `score`,
+  which any thread may call.
 * Every document the model has seen began after the end of another, so every prompt and every
   scored text is read after an end-of-text token; `context` does not count it.
 * A prompt longer than the context is refused, never cut: only the caller knows which part of
@@ -11,32 +10,27 @@
   of the model ends every request with a ModelError, and the engine.
 """
 
-import contextlib
-import threading
+import dataclasses
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Self
 
-from models.engine.driver import Driver, Model, Progress
+from models.engine.driver import Model
 from models.engine.grammar import Grammars
+from models.engine.loop import Loop
 from models.engine.memory import Memory
-from models.engine.prefix import Prefixes
 from models.engine.runner import Runner
 from models.engine.sampling import Sampling
-from models.engine.scheduler import Scheduler
-from models.engine.scoring import Text, Texts
+from models.engine.scoring import Text
 from models.engine.sequence import Sequence as Request
 from models.engine.stats import EngineStats
-from models.engine.stream import Completion, Reason, Stream
+from models.engine.stream import Completion, Stream
 from models.engine.ticket import Priority, Ticket
-from models.errors import ModelError, OutOfMemory, Overloaded
+from models.errors import ModelError
 from models.store import ModelFolder
 from models.tokenizer import Tokenizer
 
-CHUNK = 64
-"""Prompt tokens a step: how long those that decode wait for the one that reads."""
 MAX_CLIENT_CHARS = 64
 
 
@@ -64,24 +58,15 @@ class Engine:
         memory = Memory.share(
             max_memory, row_bytes=model.row_bytes, context=model.context, slots=model.slots
         )
+        if not reuse:
+            memory = dataclasses.replace(memory, prefix_bytes=0)
         self._model = model
         self._tokenizer = tokenizer
         self._end = tokenizer.end
         self._clock = clock
         self._queue_limit = queue_limit
         self._grammars = Grammars(tokenizer, model.vocabulary)
-        self._prefixes = Prefixes(memory.prefix_bytes if reuse else 0, CHUNK)
-        self._driver = Driver(model, self._prefixes)
-        self._changed = threading.Condition()
-        self._scheduler = Scheduler(model.slots, queue_limit, CHUNK, memory.rows)
-        self._requests: dict[int, Request] = {}
-        self._texts = Texts(queue_limit)
-        self._stopped: ModelError | None = None
-        self._accepted = self._refused = self._preempted = 0
-        self._seconds = 0.0
-        self._ended: Counter[Reason] = Counter()
-        self._thread = threading.Thread(target=self._run, name="chaski-engine", daemon=True)
-        self._thread.start()
+        self._loop = Loop(model, memory, name=name, queue_limit=queue_limit, clock=clock)
 
     @classmethod
     def open(
@@ -131,11 +116,7 @@ class Engine:
 
     def close(self) -> None:
         """End every request as cancelled, and the thread. Again is nothing."""
-        with self._changed:
-            if self._stopped is None:
-                self._stopped = ModelError(f"the engine of {self.name} is closed")
-            self._changed.notify_all()
-        self._thread.join()
+        self._loop.close()
 
     def count(self, text: str) -> int:
         """Tokens of `text`."""
@@ -170,21 +151,14 @@ class Engine:
         budget = min(sampling.max_tokens, room)
         deadline = None if deadline_s is None else self._clock() + deadline_s
         grammar = self._grammars.of(sampling)
-        with self._changed:
-            self._check_open()
-            number = self._accepted + 1
-            stream = Stream(lambda: self._cancel(number), lambda: self._position(number))
-            prompt_tokens = [self._end, *tokens]
-            request = Request(prompt_tokens, sampling, budget, self._tokenizer, stream, grammar)
-            ticket = Ticket(
-                number, request.prompt, budget, deadline, priority, client[:MAX_CLIENT_CHARS]
-            )
-            with self._counting_refusals():
-                self._scheduler.submit(ticket)
-            self._requests[number] = request
-            self._accepted = number
-            self._changed.notify_all()
-        return stream
+        spoken = [self._end, *tokens]
+
+        def make(number: int, stream: Stream) -> tuple[Request, Ticket]:
+            request = Request(spoken, sampling, budget, self._tokenizer, stream, grammar)
+            whose = client[:MAX_CLIENT_CHARS]
+            return request, Ticket(number, len(spoken), budget, deadline, priority, whose)
+
+        return self._loop.submit(make)
 
     def generate(
         self, prompt: str, sampling: Sampling | None = None, *, priority: Priority = "pupil"
@@ -204,134 +178,17 @@ class Engine:
         scorings = [self._text(text) for text in texts]
         for start in range(0, len(scorings), self._queue_limit):
             batch = scorings[start : start + self._queue_limit]
-            with self._changed:
-                self._check_open()
-                with self._counting_refusals():
-                    self._texts.join(batch)
-                self._changed.notify_all()
+            self._loop.join(batch)
             for scoring in batch:
                 scoring.answer.result()
         return [scoring.answer.result() for scoring in scorings]
 
     def stats(self) -> EngineStats:
         """How busy the engine is and what it has done."""
-        tally = self._driver.tally
-        with self._changed:
-            return EngineStats(
-                active=self._scheduler.active,
-                waiting=self._scheduler.waiting,
-                tokens_total=tally.written,
-                prompt_tokens_total=tally.read,
-                requests_total=self._accepted,
-                refused_total=self._refused,
-                seconds_total=self._seconds,
-                ended_total=dict(self._ended),
-                reused_tokens_total=tally.reused,
-                guessed_tokens_total=tally.guessed,
-                guessed_right_total=tally.guessed_right,
-                preempted_total=self._preempted,
-                rows=self._scheduler.rows,
-                prefix_bytes=self._prefixes.bytes,
-                guessing=self._model.pace is not None,
-            )
-
-    def _check_open(self) -> None:
-        if self._stopped is not None:
-            raise self._stopped
-
-    @contextlib.contextmanager
-    def _counting_refusals(self) -> Iterator[None]:
-        try:
-            yield
-        except Overloaded:
-            self._refused += 1
-            raise
+        return self._loop.stats()
 
     def _text(self, text: str) -> Text:
         tokens = self._tokenizer.encode(text)[: self.context]
         if not tokens:
             raise ModelError("an empty text has no score")
         return Text([self._end, *tokens])
-
-    def _cancel(self, number: int) -> None:
-        with self._changed:
-            self._scheduler.cancel(number)
-
-    def _position(self, number: int) -> int:
-        with self._changed:
-            return self._scheduler.position(number)
-
-    # What follows runs on the engine's thread.
-
-    def _run(self) -> None:
-        try:
-            while self._step():
-                pass
-        except Exception as error:  # whatever the model raised: nobody may wait for ever
-            failure = ModelError(f"the model {self.name} failed: {error}", hint="restart")
-            failure.__cause__ = error
-            with self._changed:
-                self._stopped = failure
-            self._abandon(failure)
-
-    def _step(self) -> bool:
-        """One step, waiting until there is something to do; False once the engine closes."""
-        with self._changed:
-            while not (self._stopped or self._requests or self._texts):
-                self._driver.rest()
-                self._changed.wait()
-            stopped = self._stopped
-            plan = self._scheduler.plan(self._clock(), self._held)
-            text = self._texts.first()
-        if stopped is not None:
-            self._abandon(None)
-            return False
-        started = self._clock()
-        progress = self._driver.carry_out(plan, self._requests)
-        if text is not None:
-            self._read_on(text)
-        with self._changed:
-            self._seconds += self._clock() - started
-            self._preempted += len(plan.preempted)
-            for step in progress:
-                self._note(step)
-        return True
-
-    def _held(self, number: int) -> int:
-        request = self._requests[number]
-        return self._prefixes.held(request.tokens[: request.prompt])
-
-    def _note(self, step: Progress) -> None:
-        if step.tokens:
-            self._scheduler.wrote(step.number, step.tokens)
-        if step.reason:
-            self._scheduler.finish(step.number)
-            del self._requests[step.number]
-            self._ended[step.reason] += 1
-
-    def _read_on(self, text: Text) -> None:
-        try:
-            whole = text.read_on(self._model, CHUNK)
-        except OutOfMemory as error:
-            self._prefixes.clear()
-            self._leave(text)
-            text.answer.set_exception(error)
-        else:
-            if whole:
-                self._leave(text)
-                text.answer.set_result(text.score)
-
-    def _leave(self, text: Text) -> None:
-        with self._changed:
-            self._texts.leave(text)
-
-    def _abandon(self, failure: ModelError | None) -> None:
-        """End everything: with `failure`, or as cancelled."""
-        with self._changed:
-            requests, self._requests = self._requests, {}
-            self._texts.fail(failure or self._stopped or ModelError("closed"))
-        for request in requests.values():
-            if failure is None:
-                request.close("cancelled")
-            else:
-                request.stream.fail(failure)

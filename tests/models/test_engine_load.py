@@ -16,7 +16,7 @@ import pytest
 from models import build_gpt2
 from models.engine import Engine, OutOfMemory, Overloaded, Sampling
 from models.engine.driver import Driver, Progress
-from models.engine.engine import CHUNK
+from models.engine.loop import CHUNK
 from models.engine.memory import PREFIX_BYTES, Memory
 from models.engine.prefix import Prefixes
 from models.engine.scheduler import Chunk, Load, Plan, Turn
@@ -287,6 +287,6 @@ def test_ten_thousand_requests_with_random_cancels_leak_nothing(tokenizer: Token
         assert stats.requests_total + stats.refused_total == SOAK
         assert dict(stats.ended_total) == ended
         assert ended["cancelled"] > SOAK // 50
-        assert engine._requests == {}
-        assert list(engine._scheduler._line) == []
+        assert engine._loop._requests == {}
+        assert list(engine._loop._scheduler._line) == []
     assert sizes[-1] - sizes[2] < 30_000_000

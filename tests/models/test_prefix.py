@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.engine import Engine, Sampling
-from models.engine.engine import CHUNK
+from models.engine.loop import CHUNK
 from models.engine.prefix import Prefixes
 from models.engine.runner import Runner
 from models.store import ModelFolder, ModelStore
