@@ -255,6 +255,7 @@ def test_a_battery_takes_fewer_threads_and_the_same_words(thrifty: ModelFolder) 
     assert answers[0] == answers[1]
 
 
+@pytest.mark.slow
 def test_ten_thousand_requests_with_random_cancels_leak_nothing(tokenizer: Tokenizer) -> None:
     random.seed(5)
     model = ScriptedModel(tokenizer.size, slots=4, context=400, pace=Pace(1.0, 0.05))
