@@ -29,3 +29,13 @@ class Overloaded(ModelError):  # noqa: N818 - an answer, not a fault
         )
         self.position = position
         self.limit = limit
+
+
+class OutOfMemory(ModelError):  # noqa: N818 - a state of the machine, not a fault of the model
+    """There was no memory for this request; it has ended, the others go on."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            f"not enough memory: {what}",
+            hint="ask again later; fewer slots or a smaller max_memory leave more for the rest",
+        )

@@ -403,4 +403,6 @@ def open_engine(config: NodeConfig, folder: ModelFolder) -> "Engine":
         threads=config.node.threads,
         slots=config.tutor.slots,
         queue_limit=config.tutor.queue_limit,
+        max_memory=config.tutor.max_memory_megabytes * MEGABYTE,
+        battery=config.tutor.battery,
     )

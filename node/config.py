@@ -133,6 +133,18 @@ class TutorTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     selftest_megabytes: Annotated[
         int, Meta(ge=64, le=1_000_000, description="memory a new model may use in its test, MB")
     ] = 1024
+    max_memory_megabytes: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=1_000_000,
+            description="memory for what the model keeps of the questions, MB, beside its"
+            " weights; 0: as the slots need",
+        ),
+    ] = 0
+    battery: Annotated[
+        bool, Meta(description="true: half the threads and no spinning; slower, less work")
+    ] = False
 
 
 class TelemetryTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -4,6 +4,7 @@
 * An off-library question is refused in words, with the nearest lessons; never guessed.
 * The model only ever sees the quoted passage and the question, and is only heard while it
   stays with them (`grounding`). Without a model, or with a full queue, the quote stands alone.
+* The passage stands first in the prompt: the engine reads it once for all who ask about it.
 """
 
 from contextlib import AbstractContextManager
@@ -58,7 +59,12 @@ class Explainer(Protocol):
         ...
 
     def submit(
-        self, prompt: str, sampling: "Sampling", deadline_s: float | None = None
+        self,
+        prompt: str,
+        sampling: "Sampling",
+        deadline_s: float | None = None,
+        *,
+        client: str = "",
     ) -> "Stream":
         """Starts writing. Raises Overloaded when too many are waiting."""
         ...
@@ -114,9 +120,10 @@ class Tutor:
             kind = "answer" if self.available else "lesson_only"
         return Answer(kind, question, language, quote, tuple(cards))
 
-    def explain(self, answer: Answer) -> Grounded | None:
+    def explain(self, answer: Answer, client: str = "") -> Grounded | None:
         """The machine-written explanation, streamed; None when there is none to be had.
 
+        Who asks several things at once (`client`, empty: unknown) takes turns with the others.
         None for an `answer` means that too many questions are waiting (say: busy). Raises
         ModelError when the engine has stopped.
         """
@@ -124,19 +131,19 @@ class Tutor:
         if answer.kind != "answer" or quote is None:
             return None
         with self._seat.lend() as engine:
-            stream = self._begin(engine, quote, answer.question) if engine else None
+            stream = self._begin(engine, quote, answer.question, client) if engine else None
         if stream is None:
             return None
         return Grounded(stream, Judge(answer.question, quote.passage, quote.language))
 
-    def _begin(self, engine: Explainer, quote: Hit, question: str) -> "Stream | None":
+    def _begin(self, engine: Explainer, quote: Hit, question: str, client: str) -> "Stream | None":
         """What `engine` writes; None when too many are waiting."""
         from models.engine import Sampling  # here: only a node with a model loads the runtime
 
         prompt = self._prompt(engine, quote, question)
         sampling = Sampling(max_tokens=self._max_tokens, stop=("\n",))
         try:
-            return engine.submit(prompt, sampling, self._deadline_s)
+            return engine.submit(prompt, sampling, self._deadline_s, client=client)
         except Overloaded:
             return None
 

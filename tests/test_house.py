@@ -29,7 +29,13 @@ DOORWAYS = {
     "argon2": ("hub/users.py",),
     "kafka": ("sync/transport/kafka.py",),
     "lingua": ("hub/language.py",),
-    "onnx": ("models/graph.py", "models/build_gpt2.py", "models/build_bert.py", "models/export.py"),
+    "onnx": (
+        "models/graph.py",
+        "models/build_gpt2.py",
+        "models/build_bert.py",
+        "models/calibrate.py",
+        "models/export.py",
+    ),
 }
 HOUSE_MAX_LINES = 400
 

@@ -50,7 +50,7 @@ class Ask:
             return self._pages.page(request, "ask.html", answer=None, question="", nearest=())
         answer = await asyncio.to_thread(self._services.tutor.ask, question, visit.language)
         self._record(visit, answer)
-        stream, busy = await asyncio.to_thread(self._explain, answer)
+        stream, busy = await asyncio.to_thread(self._explain, answer, request.remote or "")
         nearest = [self._shelf.item(visit, card) for card in answer.nearest]
         values: dict[str, Any] = {"answer": answer, "question": question, "nearest": nearest}
         if stream:
@@ -77,10 +77,10 @@ class Ask:
         """GET /gracias"""
         return self._pages.page(request, "thanks.html")
 
-    def _explain(self, answer: Answer) -> tuple[Grounded | None, int | None]:
+    def _explain(self, answer: Answer, client: str) -> tuple[Grounded | None, int | None]:
         """The machine's text to come; or how many wait, when that is why there is none."""
         try:
-            stream = self._services.tutor.explain(answer)
+            stream = self._services.tutor.explain(answer, client)
         except ModelError as error:
             log.warning("no explanation: %s", error)
             return None, None

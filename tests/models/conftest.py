@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from models import build_bert, build_gpt2
+from models.calibrate import calibrate
 from models.engine.runner import Runner
 from models.store import ModelFolder, ModelStore, write_lock
 from models.tokenizer import Tokenizer
@@ -45,6 +46,19 @@ def store(models_folder: Path) -> ModelStore:
 def writer(store: ModelStore) -> ModelFolder:
     """The float32 decoder."""
     return store.open("writer-32")
+
+
+@pytest.fixture(scope="session")
+def thrifty(tmp_path_factory: pytest.TempPathFactory, store: ModelStore) -> ModelFolder:
+    """The int8 decoder with int8 keys and values."""
+    plain = store.open("writer-8")
+    folder = tmp_path_factory.mktemp("thrifty")
+    out = folder / "writer-kv8"
+    calibrate(plain.model, [tiny.ids(90, seed) for seed in range(4)], out / plain.model.name)
+    (out / plain.tokenizer.name).write_bytes(plain.tokenizer.read_bytes())
+    tiny.write_card(out, "decoder")
+    write_lock(folder)
+    return ModelStore(folder).open("writer-kv8")
 
 
 @pytest.fixture(scope="session")

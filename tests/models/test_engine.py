@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from models.engine import Engine, Overloaded, Piece, Sampling
-from models.engine.engine import CHUNK
+from models.engine.loop import CHUNK
 from models.errors import ModelError
 from models.store import ModelStore
 from models.tokenizer import Tokenizer

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.engine import Sampling
-from models.engine.sampling import Sampler
+from models.engine.sampler import Sampler, likeliest
 from models.errors import ModelError
 
 LOGITS = np.log(np.array([0.5, 0.3, 0.15, 0.05], np.float32))
@@ -71,6 +71,36 @@ def test_any_row_gives_a_token(
 ) -> None:
     sampling = Sampling(temperature=temperature, top_k=top_k, top_p=top_p, seed=seed)
     assert 0 <= Sampler(sampling).choose(np.array(row, np.float32)) < len(row)
+
+
+ROWS = st.lists(st.floats(-9, 9, width=16), min_size=1, max_size=300)
+
+
+@given(ROWS, st.integers(1, 300))
+def test_the_likeliest_are_those_of_a_stable_sort(row: list[float], count: int) -> None:
+    logits = np.array(row, np.float32)
+    expected = np.argsort(-logits, kind="stable")[:count]
+    np.testing.assert_array_equal(likeliest(logits, count), expected)
+
+
+@given(ROWS, st.floats(0.05, 0.99), st.floats(0.1, 3), st.integers(0, 99))
+def test_a_shortlist_draws_what_the_whole_row_would(
+    row: list[float], top_p: float, temperature: float, seed: int
+) -> None:
+    """A top-k of everything takes the way without the shortlist."""
+    logits = np.array(row, np.float32)
+    short, whole = (
+        Sampler(Sampling(temperature=temperature, top_p=top_p, top_k=k, seed=seed)).choose(logits)
+        for k in (0, len(row))
+    )
+    assert short == whole
+
+
+def test_what_is_not_allowed_is_never_drawn() -> None:
+    allowed = np.array([False, True, False, True])
+    for sampling in (Sampling(), Sampling(temperature=2), Sampling(temperature=2, top_k=1)):
+        sampler = Sampler(sampling)
+        assert {sampler.choose(LOGITS, allowed) for _ in range(300)} <= {1, 3}
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,11 @@ exact_kernels = pytest.mark.skipif(
 )
 
 
+def ids(count: int, seed: int = 5) -> list[int]:
+    """Tokens of nothing in particular."""
+    return [int(i) for i in np.random.default_rng(seed).integers(1, 280, count)]
+
+
 def write_safetensors(path: Path, tensors: Mapping[str, npt.NDArray[Any]]) -> None:
     """The format in ten lines: header length, header, raw tensors."""
     header: dict[str, Any] = {"__metadata__": {"format": "pt"}}

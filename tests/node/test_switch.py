@@ -206,19 +206,14 @@ def test_restarts_in_order_are_no_sign_against_a_model(
     assert node.version == v(made["first"])
 
 
-class Breaks(Engine):
-    """Stops as an engine does whose model failed."""
-
-    def break_(self) -> None:
-        with self._changed:
-            self._stopped = ModelError("the model sank")
-            self._changed.notify_all()
-
-
 def break_engine(node: Thinker) -> None:
+    """Stops it as an engine does whose model failed."""
     engine = node.seat.engine
     assert engine
-    Breaks.break_(engine)  # type: ignore[arg-type]
+    loop = engine._loop
+    with loop._changed:
+        loop._stopped = ModelError("the model sank")
+        loop._changed.notify_all()
 
 
 def test_an_engine_that_stops_on_trial_leads_back_at_once(

@@ -130,14 +130,23 @@ class Pen:
     context: int = 400
     full: bool = False
     given: list[tuple[str, Sampling, float | None]] = field(default_factory=list)
+    clients: list[str] = field(default_factory=list)
 
     def count(self, text: str) -> int:
         return len(text.split())
 
-    def submit(self, prompt: str, sampling: Sampling, deadline_s: float | None = None) -> Stream:
+    def submit(
+        self,
+        prompt: str,
+        sampling: Sampling,
+        deadline_s: float | None = None,
+        *,
+        client: str = "",
+    ) -> Stream:
         if self.full:
             raise Overloaded(4, 3)
         self.given.append((prompt, sampling, deadline_s))
+        self.clients.append(client)
         stream = Stream(lambda: None, lambda: 0)
         stream.put(Piece("La erosión es el desgaste del suelo.", done=True, reason="end"))
         return stream
@@ -162,6 +171,13 @@ def test_the_model_sees_the_passage_and_the_question_only(school: Village) -> No
     assert prompt.startswith("Texto: La erosión es el desgaste del suelo")
     assert prompt.endswith("Pregunta: ¿Qué es la erosión?\nRespuesta:")
     assert (sampling.max_tokens, deadline) == (50, 7)
+
+
+def test_the_model_is_told_who_asks_so_that_pupils_take_turns(school: Village) -> None:
+    pen = Pen()
+    for client in ("10.0.0.7", ""):
+        tutor(school, pen).explain(ask(school, pen), client)
+    assert pen.clients == ["10.0.0.7", ""]
 
 
 def test_a_passage_too_long_for_the_model_is_cut(school: Village) -> None:

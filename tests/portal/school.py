@@ -81,7 +81,14 @@ class ScriptedEngine:
     def count(self, text: str) -> int:
         return len(text.split())
 
-    def submit(self, prompt: str, sampling: Sampling, deadline_s: float | None = None) -> Stream:
+    def submit(
+        self,
+        prompt: str,
+        sampling: Sampling,
+        deadline_s: float | None = None,
+        *,
+        client: str = "",
+    ) -> Stream:
         if self.dead:
             raise ModelError("the engine is closed")
         if self.full:
