@@ -9,6 +9,7 @@
 import asyncio
 import logging
 import os
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from models.errors import ModelError
 from node import app
 from node import config as settings
 from node import status as statuses
+from node.api.app import TOKENS
+from node.api.tokens import Tokens
 from node.config import NodeConfig
 from node.errand import import_through
 from node.folder import DataFolder
@@ -257,6 +260,44 @@ def _readers(config: NodeConfig) -> Iterator[tuple[Search, Library]]:
     folder = DataFolder(Path(config.node.data))
     with closing(folder.store()) as store:
         yield Search(store), Library(store, folder.blobs())
+
+
+@main.group("tokens")
+def tokens_group() -> None:
+    """Who may use the model through /v1, as OpenAI's clients do."""
+
+
+@tokens_group.command("create")
+@click.argument("name")
+@pass_desk
+def tokens_create(desk: Desk, name: str) -> None:
+    """Make the token NAME and show it, this once."""
+    click.echo(_tokens(desk).make(name, time.time()))
+    click.echo("keep it: it is not shown again", err=True)
+
+
+@tokens_group.command("list")
+@pass_desk
+def tokens_list(desk: Desk) -> None:
+    """The names of the tokens, oldest first."""
+    held = _tokens(desk).all()
+    for token in held:
+        click.echo(f"{token.name}  made {day(token.made)}")
+    if not held:
+        click.echo("no token: nobody may use /v1")
+
+
+@tokens_group.command("revoke")
+@click.argument("name")
+@pass_desk
+def tokens_revoke(desk: Desk, name: str) -> None:
+    """Take the token NAME back, at once."""
+    _tokens(desk).revoke(name)
+    click.echo(f"{name} is revoked")
+
+
+def _tokens(desk: Desk) -> Tokens:
+    return Tokens(DataFolder(Path(desk.config().node.data)).path / TOKENS)
 
 
 @main.command("selftest")
