@@ -12,16 +12,22 @@ from pathlib import Path
 
 from aiohttp import web
 
-from node.api.answer import RETRY_SECONDS, Context
-from node.api.chat import Chat
-from node.api.completions import Completions
-from node.api.errors import ApiError, BusyError, InvalidError, StrangerError
+from models.errors import ModelError
+from node.api.context import Context
+from node.api.errors import (
+    RETRY_SECONDS,
+    ApiError,
+    BusyError,
+    InvalidError,
+    StrangerError,
+    told,
+)
 from node.api.tokens import Tokens
-from node.api.writing import TICK_SECONDS
 from node.portal.pages import Handler
 from node.services import Services
 
 MAX_OPEN = 2
+TICK_SECONDS = 1.0
 TOKENS = "tokens.json"
 
 log = logging.getLogger(__name__)
@@ -34,37 +40,54 @@ def build_api(services: Services, tick: float = TICK_SECONDS) -> web.Application
         lambda: services.engine, services.clock.now, settings.tutor.deadline_seconds, tick
     )
     door = Door(Tokens(Path(settings.node.data) / TOKENS))
-    completions = Completions(context)
-    chat = Chat(context, services.tutor, settings.node.language, settings.tutor.max_tokens)
+    desk = Desk(context, services)
     app = web.Application(middlewares=[plain_errors, door.checked])
     app.add_routes(
         [
-            web.get("/models", Models(context).models, name="models"),
-            web.post("/completions", completions.complete, name="completions"),
-            web.post("/chat/completions", chat.chat, name="chat"),
+            web.get("/models", desk.models, name="models"),
+            web.post("/completions", desk.complete, name="completions"),
+            web.post("/chat/completions", desk.chat, name="chat"),
         ]
     )
     return app
 
 
-class Models:
-    """Says which model is on board."""
+class Desk:
+    """Answers. The model's runtime is loaded when somebody asks, not before."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, services: Services) -> None:
         self._context = context
+        self._services = services
 
     async def models(self, request: web.Request) -> web.Response:
         """GET /v1/models"""
         engine = self._context.model()
-        data = [] if engine is None else [
-            {
-                "id": engine.name,
-                "object": "model",
-                "created": int(self._context.now()),
-                "owned_by": "chaski",
-            }
-        ]  # fmt: skip
-        return web.json_response({"object": "list", "data": data})
+        card = {
+            "id": engine.name,
+            "object": "model",
+            "created": int(self._context.now()),
+            "owned_by": "chaski",
+        } if engine else None  # fmt: skip
+        return web.json_response({"object": "list", "data": [card] if card else []})
+
+    async def complete(self, request: web.Request) -> web.StreamResponse:
+        """POST /v1/completions. Raises ApiError, ModelError."""
+        from node.api.completions import Completions
+
+        return await Completions(self._context).complete(request)
+
+    async def chat(self, request: web.Request) -> web.StreamResponse:
+        """POST /v1/chat/completions. Raises ApiError, ModelError."""
+        from node.api.chat import Chat
+
+        settings = self._services.settings
+        chat = Chat(
+            self._context,
+            self._services.tutor,
+            settings.node.language,
+            settings.tutor.max_tokens,
+        )
+        return await chat.chat(request)
 
 
 class Door:
@@ -102,12 +125,12 @@ async def plain_errors(request: web.Request, handler: Handler) -> web.StreamResp
     """Every failure as JSON; an unexpected one is logged and told as 500."""
     try:
         return await handler(request)
-    except ApiError as error:
-        return error.response()
+    except (ApiError, ModelError) as error:
+        return told(error).response()
     except web.HTTPException as error:
-        told = InvalidError(f"{request.method} {request.path}: {error.reason}")
-        told.status = error.status
-        return told.response()
+        refused = InvalidError(f"{request.method} {request.path}: {error.reason}")
+        refused.status = error.status
+        return refused.response()
     except ConnectionError:
         raise
     except Exception:

@@ -18,12 +18,13 @@ from typing import Any
 from aiohttp import web
 
 from models import prompts
+from models.completions.prompt import fit
+from models.completions.request import reason
+from models.completions.schema import ChatAsked, Usage, read
 from models.engine.sequence import Piece
-from models.errors import ModelError, Overloaded
-from node.api.answer import Answering, Context, failed
-from node.api.errors import InvalidError
-from node.api.prompt import fit
-from node.api.schema import ChatAsked, Usage, read
+from models.errors import InvalidRequest
+from node.api.answer import Answering
+from node.api.context import Context
 from node.api.writing import Writing
 from node.grounding import Grounded
 from node.portal.i18n.catalogue import open_catalogue
@@ -104,7 +105,7 @@ class Chat:
         self._longest = longest
 
     async def chat(self, request: web.Request) -> web.StreamResponse:
-        """POST /v1/chat/completions. Raises ApiError."""
+        """POST /v1/chat/completions. Raises ApiError, ModelError."""
         asked = read(await self._context.body(request), ChatAsked)
         engine = self._context.engine(asked.model)
         begun = await asyncio.to_thread(self._begin, asked)
@@ -127,24 +128,21 @@ class Chat:
             async for _, piece in answering.living(pieces):
                 delta = {"content": piece.text} if piece.text else {}
                 if delta or piece.done:
-                    await answering.event([_delta(delta, answering.reason(piece))])
+                    await answering.event([_delta(delta, reason(piece))])
             return await answering.end(usage() if asked.usage_wanted else None)
 
     def _begin(self, asked: ChatAsked) -> _Begun:
         if asked.n > 1:
-            raise InvalidError("one answer at a time", param="n")
+            raise InvalidRequest("one answer at a time", param="n")
         last = asked.messages[-1]
         if last.role != "user" or not last.text.strip():
-            raise InvalidError("the last message must be the user's question", param="messages")
+            raise InvalidRequest("the last message must be the user's question", param="messages")
         language = asked.language or self._language
         told = [m.text for m in asked.messages if m.role in ("system", "developer")]
         passage = "\n\n".join(text for text in told if text.strip())
-        try:
-            if passage:
-                return self._from_passage(asked, passage, last.text, language)
-            return self._from_library(last.text, language)
-        except (Overloaded, ModelError) as error:
-            raise failed(error) from error
+        if passage:
+            return self._from_passage(asked, passage, last.text, language)
+        return self._from_library(last.text, language)
 
     def _from_library(self, question: str, language: Language) -> _Begun:
         answer = self._tutor.ask(question, language)
@@ -166,7 +164,7 @@ class Chat:
         frame = engine.count(prompts.answer("", question, language))
         room = engine.context - longest - frame
         if room < 1:
-            raise InvalidError(
+            raise InvalidRequest(
                 f"question and answer leave no room for a passage in {engine.context} tokens",
                 param="max_tokens",
                 code="context_length_exceeded",

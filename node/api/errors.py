@@ -2,6 +2,10 @@
 
 from aiohttp import web
 
+from models.errors import InvalidRequest, Overloaded
+
+RETRY_SECONDS = 10
+
 
 class ApiError(Exception):
     """What a client is told. `retry_s`: when to ask again."""
@@ -84,3 +88,14 @@ class UnavailableError(ApiError):
     """There is no model, or it stopped."""
 
     status = 503
+
+
+def told(error: Exception) -> ApiError:
+    """What the client is told about `error`."""
+    if isinstance(error, ApiError):
+        return error
+    if isinstance(error, InvalidRequest):
+        return InvalidError(str(error), param=error.param, code=error.code)
+    if isinstance(error, Overloaded):
+        return BusyError(str(error), code="queue_full", retry_s=RETRY_SECONDS)
+    return UnavailableError(f"the model cannot answer: {error}")

@@ -13,8 +13,6 @@ from aiohttp import web
 
 from models.engine.sequence import Piece
 
-TICK_SECONDS = 1.0
-
 
 class Writing(Protocol):
     """An answer being written; `models.engine.Stream`."""

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node.api.prompt import fit
+from models.completions.prompt import fit
 
 
 def words(text: str) -> int:

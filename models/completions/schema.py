@@ -1,6 +1,6 @@
-"""Schema: what `/v1` takes and gives, after OpenAI's reference for completions and chat.
+"""Schema: what is asked and answered, after OpenAI's reference for completions and chat.
 
-* What a client may send and this node cannot do is refused by name, not ignored: an answer
+* What a client may send and this engine cannot do is refused by name, not ignored: an answer
   that silently lacks what was asked for is worse than none. Neutral values are let through,
   and so are fields that only say who asks.
 * Bounds are those of a small machine; temperature and top_p default to 1 as clients expect.
@@ -12,8 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from models.engine.sampling import Sampling
-from models.errors import ModelError
-from node.api.errors import InvalidError
+from models.errors import InvalidRequest, ModelError
 
 MAX_CHOICES = 8
 MAX_PROMPT_CHARS = 64_000
@@ -34,7 +33,7 @@ NEUTRAL: dict[str, tuple[object, ...]] = {
     "response_format": (None, {"type": "text"}),
     "modalities": (None, ["text"]),
 }
-"""What this node cannot do, and the values that do not ask for it."""
+"""What this engine cannot do, and the values that do not ask for it."""
 
 
 class StreamOptions(msgspec.Struct, frozen=True):
@@ -63,7 +62,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
         return self.stream_options is not None and self.stream_options.include_usage
 
     def sampling(self, max_tokens: int, number: int, seed: int, *more: str) -> Sampling:
-        """How choice `number` is drawn; `more` are stops of ours. Raises InvalidError."""
+        """How choice `number` is drawn; `more` are stops of ours. Raises InvalidRequest."""
         stop = (self.stop,) if isinstance(self.stop, str) else self.stop or ()
         try:
             return Sampling(
@@ -76,7 +75,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
                 stop=tuple(text for text in stop if text) + more,
             )
         except ModelError as error:
-            raise InvalidError(str(error)) from error
+            raise InvalidRequest(str(error)) from error
 
 
 class CompletionAsked(Asked, frozen=True, kw_only=True):
@@ -134,19 +133,19 @@ class Usage(msgspec.Struct, frozen=True):
 
 
 def read(data: bytes, kind: type[Body]) -> Body:
-    """The request in `data`. Raises InvalidError that names the field."""
+    """The request in `data`. Raises InvalidRequest that names the field."""
     try:
         fields = msgspec.json.decode(data, type=dict[str, Any])
         for name, neutral in NEUTRAL.items():
             if name in fields and fields[name] not in neutral:
-                raise InvalidError(f"{name} is not supported by this node", param=name)
+                raise InvalidRequest(f"{name} is not supported here", param=name)
         asked = msgspec.convert(fields, kind)
         for text in _texts(fields):
             text.encode()
     except msgspec.ValidationError as error:
-        raise InvalidError(str(error), param=_field(str(error))) from error
+        raise InvalidRequest(str(error), param=_field(str(error))) from error
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-        raise InvalidError(f"the body is not JSON in UTF-8: {error}") from error
+        raise InvalidRequest(f"the body is not JSON in UTF-8: {error}") from error
     return asked
 
 
