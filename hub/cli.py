@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from hub import config as settings
-from hub.commands import channel, content, fleet, kafka, keys, people, review, stick, upkeep
+from hub.commands import batch, channel, content, fleet, kafka, keys, people, review, stick, upkeep
 from hub.office import Office
 from sync.exits import Program
 
@@ -34,6 +34,7 @@ for command in (
     keys.keys,
     content.import_,
     review.generate,
+    batch.batch,
     review.review,
     content.lesson,
     channel.publish,
