@@ -13,8 +13,8 @@ from typing import Protocol
 
 from models.completions.prompt import Fitted, fit
 from models.completions.schema import MAX_CHOICES, CompletionAsked, Usage
+from models.engine import Piece, Stream
 from models.engine.sampling import Sampling
-from models.engine.sequence import Piece, Stream
 from models.errors import InvalidRequest, ModelError
 
 OBJECT = "text_completion"

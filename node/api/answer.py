@@ -15,7 +15,7 @@ from aiohttp import web
 
 from models.completions.request import fields, reason
 from models.completions.schema import Usage
-from models.engine.sequence import Piece
+from models.engine import Piece
 from models.errors import ModelError
 from node.api.context import Context
 from node.api.errors import told as told_error

@@ -21,7 +21,7 @@ from models import prompts
 from models.completions.prompt import fit
 from models.completions.request import reason
 from models.completions.schema import ChatAsked, Usage, read
-from models.engine.sequence import Piece
+from models.engine import Piece
 from models.errors import InvalidRequest
 from node.api.answer import Answering
 from node.api.context import Context

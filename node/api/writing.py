@@ -11,7 +11,7 @@ from typing import Protocol
 
 from aiohttp import web
 
-from models.engine.sequence import Piece
+from models.engine import Piece
 
 
 class Writing(Protocol):

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from hub import batch
-from models.engine import Engine, Sampling
-from models.engine.sequence import Stream
+from models.engine import Engine, Sampling, Stream
 from models.errors import ModelError
 from models.store import ModelStore
 from sync.errors import ContentError
