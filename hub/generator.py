@@ -20,7 +20,7 @@ from hub.candidate import Draft
 from hub.config import GeneratorTable
 from models import prompts
 from models.engine.sampling import Sampling
-from models.engine.sequence import Piece
+from models.engine.stream import Piece
 from sync.lesson import Lesson, Provenance, blocks
 
 MAX_DRAFTS = 256

@@ -34,3 +34,13 @@ class InvalidRequest(ModelError):  # noqa: N818 - the request is at fault, not t
         super().__init__(message, hint="see docs/node-api.md")
         self.param = param
         self.code = code
+
+
+class OutOfMemory(ModelError):  # noqa: N818 - a state of the machine, not a fault of the model
+    """There was no memory for this request; it has ended, the others go on."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            f"not enough memory: {what}",
+            hint="ask again later; fewer slots or a smaller max_memory leave more for the rest",
+        )

@@ -7,77 +7,37 @@
   scored text is read after an end-of-text token; `context` does not count it.
 * A prompt longer than the context is refused, never cut: only the caller knows which part of
   it matters. `count` tells its length in tokens.
-* A failure of the model ends every request with a ModelError, and the engine.
+* A request that finds no memory ends with OutOfMemory; the engine goes on. Any other failure
+  of the model ends every request with a ModelError, and the engine.
 """
 
+import contextlib
 import threading
 import time
-from collections import abc, deque
-from collections.abc import Callable, Mapping
-from concurrent.futures import Future
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Self
 
-import numpy as np
-import numpy.typing as npt
-
-from models.engine.runner import Logits, Runner
+from models.engine.driver import Driver, Model, Progress
+from models.engine.grammar import Grammars
+from models.engine.memory import Memory
+from models.engine.prefix import Prefixes
+from models.engine.runner import Runner
 from models.engine.sampling import Sampling
-from models.engine.scheduler import Plan, Scheduler, Ticket
-from models.engine.sequence import Completion, Reason, Sequence, Stream
-from models.errors import ModelError, Overloaded
+from models.engine.scheduler import Scheduler
+from models.engine.scoring import Text, Texts
+from models.engine.sequence import Sequence as Request
+from models.engine.stats import EngineStats
+from models.engine.stream import Completion, Reason, Stream
+from models.engine.ticket import Priority, Ticket
+from models.errors import ModelError, OutOfMemory, Overloaded
 from models.store import ModelFolder
 from models.tokenizer import Tokenizer
 
 CHUNK = 64
 """Prompt tokens a step: how long those that decode wait for the one that reads."""
-
-
-class Model(Protocol):
-    """What the engine needs of a runner."""
-
-    slots: int
-
-    @property
-    def context(self) -> int: ...
-    @property
-    def scratch(self) -> int: ...
-    def append(
-        self, slot: int, tokens: abc.Sequence[int], start: int, rows: abc.Sequence[int] = (-1,)
-    ) -> Logits: ...
-    def decode(self, tokens: abc.Sequence[int], lengths: abc.Sequence[int]) -> Logits: ...
-    def move(self, source: int, target: int, length: int) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class EngineStats:
-    """A snapshot. Totals count from the opening of the engine."""
-
-    active: int
-    waiting: int
-    tokens_total: int
-    """Tokens written."""
-    prompt_tokens_total: int
-    """Tokens read."""
-    requests_total: int
-    """Requests accepted."""
-    refused_total: int
-    """Requests refused because the queue was full."""
-    seconds_total: float
-    """Time the model ran."""
-    ended_total: Mapping[Reason, int]
-    """Requests that ended, by reason."""
-
-
-@dataclass(slots=True)
-class _Scoring:
-    """A text being scored: its tokens after an end-of-text token, and what is summed so far."""
-
-    tokens: list[int]
-    answer: Future[float]
-    read: int = 0
-    nats: float = 0.0
+MAX_CLIENT_CHARS = 64
 
 
 class Engine:
@@ -91,6 +51,8 @@ class Engine:
         name: str,
         version: str,
         queue_limit: int = 32,
+        max_memory: int = 0,
+        reuse: bool = True,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         if tokenizer.end is None:
@@ -99,19 +61,25 @@ class Engine:
         self.version = version
         self.context = model.context
         """Tokens of a prompt and its answer together."""
+        memory = Memory.share(
+            max_memory, row_bytes=model.row_bytes, context=model.context, slots=model.slots
+        )
         self._model = model
         self._tokenizer = tokenizer
         self._end = tokenizer.end
         self._clock = clock
         self._queue_limit = queue_limit
+        self._grammars = Grammars(tokenizer, model.vocabulary)
+        self._prefixes = Prefixes(memory.prefix_bytes if reuse else 0, CHUNK)
+        self._driver = Driver(model, self._prefixes)
         self._changed = threading.Condition()
-        self._scheduler = Scheduler(model.slots, queue_limit, CHUNK)
-        self._requests: dict[int, tuple[Sequence, Stream]] = {}
-        self._scorings: deque[_Scoring] = deque()
+        self._scheduler = Scheduler(model.slots, queue_limit, CHUNK, memory.rows)
+        self._requests: dict[int, Request] = {}
+        self._texts = Texts(queue_limit)
         self._stopped: ModelError | None = None
-        self._accepted = self._refused = self._written = self._read = 0
+        self._accepted = self._refused = self._preempted = 0
         self._seconds = 0.0
-        self._ended: dict[Reason, int] = {}
+        self._ended: Counter[Reason] = Counter()
         self._thread = threading.Thread(target=self._run, name="chaski-engine", daemon=True)
         self._thread.start()
 
@@ -123,20 +91,32 @@ class Engine:
         threads: int,
         slots: int = 4,
         queue_limit: int = 32,
-        spin: bool = False,
+        max_memory: int = 0,
+        battery: bool = False,
+        reuse: bool = True,
+        guess: bool = True,
     ) -> "Engine":
         """Load the decoder in a verified model folder.
 
-        `slots` requests run at once and `queue_limit` more may wait. `spin`: see Runner.open.
+        `slots` requests run at once and `queue_limit` more of each class may wait.
+        `max_memory` bytes for keys, values and prefixes; 0: as much as the slots can hold.
+        `battery`: half the threads, and none of them spins: slower, and less work for the same.
+        `reuse`: what prompts begin with is kept and copied. `guess`: guessed tokens are checked
+        where that changes nothing in an answer (`Runner.measure`).
 
         Raises:
-            ModelError: it is no decoder, or onnxruntime cannot load it.
+            ModelError: it is no decoder, onnxruntime cannot load it, or `max_memory` is less
+                than one request needs.
         """
-        runner = Runner.open(folder.model, threads=threads, slots=slots, spin=spin)
+        threads = max(1, threads // 2) if battery else threads
+        runner = Runner.open(folder.model, threads=threads, slots=slots, spin=not battery)
         tokenizer = Tokenizer.open(folder.tokenizer)
+        if guess:
+            runner.measure()
         return cls(
-            runner, tokenizer, name=folder.name, version=folder.version, queue_limit=queue_limit
-        )
+            runner, tokenizer, name=folder.name, version=folder.version,
+            queue_limit=queue_limit, max_memory=max_memory, reuse=reuse,
+        )  # fmt: skip
 
     def __enter__(self) -> Self:
         return self
@@ -162,14 +142,21 @@ class Engine:
         return len(self._tokenizer.encode(text))
 
     def submit(
-        self, prompt: str, sampling: Sampling | None = None, deadline_s: float | None = None
+        self,
+        prompt: str,
+        sampling: Sampling | None = None,
+        deadline_s: float | None = None,
+        *,
+        priority: Priority = "pupil",
+        client: str = "",
     ) -> Stream:
         """Queue a request; its answer comes through the stream.
 
         `deadline_s` seconds from now the answer ends with what it has, also in the queue.
+        Requests of one `client` take turns with those of others; empty: of nobody known.
 
         Raises:
-            Overloaded: the queue is full.
+            Overloaded: the queue of this class is full.
             ModelError: the prompt leaves no room in the context, or the engine has stopped.
         """
         sampling = sampling or Sampling()
@@ -181,23 +168,31 @@ class Engine:
                 hint="give a shorter passage",
             )
         budget = min(sampling.max_tokens, room)
-        sequence = Sequence([self._end, *tokens], sampling, budget, self._tokenizer)
         deadline = None if deadline_s is None else self._clock() + deadline_s
+        grammar = self._grammars.of(sampling)
         with self._changed:
             self._check_open()
             number = self._accepted + 1
-            self._admit(Ticket(number, len(sequence.prompt), deadline))
             stream = Stream(lambda: self._cancel(number), lambda: self._position(number))
-            self._requests[number] = sequence, stream
+            prompt_tokens = [self._end, *tokens]
+            request = Request(prompt_tokens, sampling, budget, self._tokenizer, stream, grammar)
+            ticket = Ticket(
+                number, request.prompt, budget, deadline, priority, client[:MAX_CLIENT_CHARS]
+            )
+            with self._counting_refusals():
+                self._scheduler.submit(ticket)
+            self._requests[number] = request
             self._accepted = number
             self._changed.notify_all()
         return stream
 
-    def generate(self, prompt: str, sampling: Sampling | None = None) -> Completion:
+    def generate(
+        self, prompt: str, sampling: Sampling | None = None, *, priority: Priority = "pupil"
+    ) -> Completion:
         """The whole answer to `prompt`, waiting for it. Raises as `submit` does."""
-        return self.submit(prompt, sampling).completion()
+        return self.submit(prompt, sampling, priority=priority).completion()
 
-    def score(self, texts: abc.Sequence[str]) -> list[float]:
+    def score(self, texts: Sequence[str]) -> list[float]:
         """Mean nats a token of each text, read from its beginning; lower is more fluent.
 
         What goes past the context is not read. Blocks; the requests that run go on meanwhile.
@@ -206,15 +201,13 @@ class Engine:
             Overloaded: more than queue_limit texts would wait to be scored.
             ModelError: a text is empty, or the engine has stopped.
         """
-        scorings = [self._scoring(text) for text in texts]
+        scorings = [self._text(text) for text in texts]
         for start in range(0, len(scorings), self._queue_limit):
             batch = scorings[start : start + self._queue_limit]
             with self._changed:
                 self._check_open()
-                if len(self._scorings) + len(batch) > self._queue_limit:
-                    self._refused += 1
-                    raise Overloaded(len(self._scorings) + 1, self._queue_limit)
-                self._scorings.extend(batch)
+                with self._counting_refusals():
+                    self._texts.join(batch)
                 self._changed.notify_all()
             for scoring in batch:
                 scoring.answer.result()
@@ -222,34 +215,43 @@ class Engine:
 
     def stats(self) -> EngineStats:
         """How busy the engine is and what it has done."""
+        tally = self._driver.tally
         with self._changed:
             return EngineStats(
                 active=self._scheduler.active,
                 waiting=self._scheduler.waiting,
-                tokens_total=self._written,
-                prompt_tokens_total=self._read,
+                tokens_total=tally.written,
+                prompt_tokens_total=tally.read,
                 requests_total=self._accepted,
                 refused_total=self._refused,
                 seconds_total=self._seconds,
                 ended_total=dict(self._ended),
+                reused_tokens_total=tally.reused,
+                guessed_tokens_total=tally.guessed,
+                guessed_right_total=tally.guessed_right,
+                preempted_total=self._preempted,
+                rows=self._scheduler.rows,
+                prefix_bytes=self._prefixes.bytes,
+                guessing=self._model.pace is not None,
             )
 
     def _check_open(self) -> None:
         if self._stopped is not None:
             raise self._stopped
 
-    def _admit(self, ticket: Ticket) -> None:
+    @contextlib.contextmanager
+    def _counting_refusals(self) -> Iterator[None]:
         try:
-            self._scheduler.submit(ticket)
+            yield
         except Overloaded:
             self._refused += 1
             raise
 
-    def _scoring(self, text: str) -> _Scoring:
+    def _text(self, text: str) -> Text:
         tokens = self._tokenizer.encode(text)[: self.context]
         if not tokens:
             raise ModelError("an empty text has no score")
-        return _Scoring([self._end, *tokens], Future())
+        return Text([self._end, *tokens])
 
     def _cancel(self, number: int) -> None:
         with self._changed:
@@ -275,85 +277,61 @@ class Engine:
     def _step(self) -> bool:
         """One step, waiting until there is something to do; False once the engine closes."""
         with self._changed:
-            while not (self._stopped or self._requests or self._scorings):
+            while not (self._stopped or self._requests or self._texts):
+                self._driver.rest()
                 self._changed.wait()
             stopped = self._stopped
-            plan = self._scheduler.plan(self._clock())
-            scoring = self._scorings[0] if self._scorings else None
+            plan = self._scheduler.plan(self._clock(), self._held)
+            text = self._texts.first()
         if stopped is not None:
             self._abandon(None)
             return False
         started = self._clock()
-        self._carry_out(plan)
-        if scoring is not None:
-            self._read_on(scoring)
+        progress = self._driver.carry_out(plan, self._requests)
+        if text is not None:
+            self._read_on(text)
         with self._changed:
             self._seconds += self._clock() - started
+            self._preempted += len(plan.preempted)
+            for step in progress:
+                self._note(step)
         return True
 
-    def _carry_out(self, plan: Plan) -> None:
-        for number, reason in plan.dropped:
-            sequence, stream = self._requests[number]
-            self._ends(number, sequence.close(reason, stream))
-        for move in plan.moves:
-            self._model.move(move.source, move.target, move.length)
-        if plan.turns:
-            tokens = [self._requests[turn.number][0].token for turn in plan.turns]
-            logits = self._model.decode(tokens, [turn.length for turn in plan.turns])
-            for turn, row in zip(plan.turns, logits, strict=True):
-                self._advance(turn.number, row)
-        if (chunk := plan.chunk) is not None:
-            prompt = self._requests[chunk.number][0].prompt[chunk.start : chunk.stop]
-            logits = self._model.append(chunk.slot, prompt, chunk.start)
-            with self._changed:
-                self._read += len(prompt)
-            if chunk.last:
-                self._advance(chunk.number, logits[0])
+    def _held(self, number: int) -> int:
+        request = self._requests[number]
+        return self._prefixes.held(request.tokens[: request.prompt])
 
-    def _advance(self, number: int, logits: npt.NDArray[np.float32]) -> None:
-        sequence, stream = self._requests[number]
-        before = stream.tokens
-        reason = sequence.advance(logits, stream)
+    def _note(self, step: Progress) -> None:
+        if step.tokens:
+            self._scheduler.wrote(step.number, step.tokens)
+        if step.reason:
+            self._scheduler.finish(step.number)
+            del self._requests[step.number]
+            self._ended[step.reason] += 1
+
+    def _read_on(self, text: Text) -> None:
+        try:
+            whole = text.read_on(self._model, CHUNK)
+        except OutOfMemory as error:
+            self._prefixes.clear()
+            self._leave(text)
+            text.answer.set_exception(error)
+        else:
+            if whole:
+                self._leave(text)
+                text.answer.set_result(text.score)
+
+    def _leave(self, text: Text) -> None:
         with self._changed:
-            self._written += stream.tokens - before
-        if reason:
-            self._ends(number, reason)
-
-    def _ends(self, number: int, reason: Reason) -> None:
-        with self._changed:
-            self._scheduler.finish(number)
-            del self._requests[number]
-            self._ended[reason] = self._ended.get(reason, 0) + 1
-
-    def _read_on(self, scoring: _Scoring) -> None:
-        """Read one chunk of a text to score; its last token is only ever predicted."""
-        stop = min(scoring.read + CHUNK, len(scoring.tokens) - 1)
-        chunk = scoring.tokens[scoring.read : stop]
-        logits = self._model.append(self._model.scratch, chunk, scoring.read, range(len(chunk)))
-        scoring.nats += surprise(logits, scoring.tokens[scoring.read + 1 : stop + 1])
-        scoring.read = stop
-        if stop == len(scoring.tokens) - 1:
-            with self._changed:
-                self._scorings.popleft()
-            scoring.answer.set_result(scoring.nats / stop)
+            self._texts.leave(text)
 
     def _abandon(self, failure: ModelError | None) -> None:
         """End everything: with `failure`, or as cancelled."""
         with self._changed:
             requests, self._requests = self._requests, {}
-            scorings, self._scorings = self._scorings, deque()
-            stopped = self._stopped
-        for sequence, stream in requests.values():
+            self._texts.fail(failure or self._stopped or ModelError("closed"))
+        for request in requests.values():
             if failure is None:
-                sequence.close("cancelled", stream)
+                request.close("cancelled")
             else:
-                stream.fail(failure)
-        for scoring in scorings:
-            scoring.answer.set_exception(failure or stopped)
-
-
-def surprise(logits: Logits, tokens: abc.Sequence[int]) -> float:
-    """Sum of -log p(token) in nats; logits [n, vocabulary], one row a token."""
-    shifted = logits - logits.max(-1, keepdims=True)
-    logs = shifted[np.arange(len(tokens)), tokens] - np.log(np.exp(shifted).sum(-1))
-    return -float(logs.sum(dtype=np.float64))
+                request.stream.fail(failure)

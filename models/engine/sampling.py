@@ -1,22 +1,26 @@
-"""Choosing the next token from one row of logits.
+"""How one request is to be continued: the knobs, and their bounds.
 
 * Temperature 0 is greedy. Above it: repetition penalty, temperature, top-k, top-p, draw.
-* Each request draws from its own generator, seeded by `seed`. The logits are the same whoever
-  else is running (models/README.md says on which CPUs to the bit), so the text is too.
-* The repetition penalty looks at what this request has written, not at its prompt: a grounded
-  answer must be free to copy from the passage.
+* `languages` and `choices` are promises, not wishes: a token that would break them is never
+  written (`grammar`).
 """
 
 from dataclasses import dataclass
-
-import numpy as np
-import numpy.typing as npt
 
 from models.errors import ModelError
 
 MAX_TOKENS = 4096
 MAX_STOPS = 8
 MAX_STOP_CHARS = 64
+MAX_CHOICES = 64
+MAX_CHOICE_CHARS = 200
+LETTERS = {
+    "es": "abcdefghijklmnopqrstuvwxyzáéíóúüñ",
+    "qu": "abcdefghijklmnopqrstuvwxyzñáéíóúäëïöü",
+    "en": "abcdefghijklmnopqrstuvwxyz",
+}
+"""What each language is written with, small letters; Quechua's marks are of Cusco's and of
+Áncash's spellings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,11 @@ class Sampling:
     seed: int = 0
     stop: tuple[str, ...] = ()
     """Texts that end the answer; they are not part of it."""
+    languages: tuple[str, ...] = ()
+    """Only letters of these languages, digits, spaces and marks; empty: any text."""
+    choices: tuple[str, ...] = ()
+    """The answer is one of these, to the letter. A prompt ends without a space, so a choice
+    usually begins with one."""
 
     def __post_init__(self) -> None:
         checks = {
@@ -45,46 +54,11 @@ class Sampling:
             "seed": 0 <= self.seed < 2**64,
             "stop": len(self.stop) <= MAX_STOPS
             and all(1 <= len(text) <= MAX_STOP_CHARS for text in self.stop),
+            "languages": set(self.languages) <= set(LETTERS),
+            "choices": len(self.choices) <= MAX_CHOICES
+            and all(1 <= len(text) <= MAX_CHOICE_CHARS for text in self.choices)
+            and not (self.choices and (self.languages or self.stop)),
         }
         for name, holds in checks.items():
             if not holds:
                 raise ModelError(f"sampling: {name} = {getattr(self, name)!r} is out of bounds")
-
-
-class Sampler:
-    """The choices of one request."""
-
-    def __init__(self, sampling: Sampling) -> None:
-        self._sampling = sampling
-        self._random = np.random.Generator(np.random.PCG64(sampling.seed))
-        self._written: set[int] = set()
-
-    def choose(self, logits: npt.NDArray[np.float32]) -> int:
-        """The next token for `logits` [vocabulary], which are left as they are."""
-        token = self._choose(self._penalised(logits))
-        self._written.add(token)
-        return token
-
-    def _penalised(self, logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        penalty = self._sampling.repetition_penalty
-        if penalty == 1 or not self._written:
-            return logits
-        penalised = logits.copy()
-        ids = sorted(self._written)
-        values = penalised[ids]
-        penalised[ids] = np.where(values > 0, values / penalty, values * penalty)
-        return penalised
-
-    def _choose(self, logits: npt.NDArray[np.float32]) -> int:
-        s = self._sampling
-        if s.temperature == 0:
-            return int(logits.argmax())
-        order = np.argsort(-logits, kind="stable")[: s.top_k or None]
-        scaled = logits[order].astype(np.float64) / s.temperature
-        weights = np.exp(scaled - scaled[0])
-        sums = np.cumsum(weights)
-        if s.top_p < 1:
-            sums = sums[: int(np.searchsorted(sums, s.top_p * sums[-1])) + 1]
-        drawn = self._random.random() * sums[-1]
-        place = min(int(np.searchsorted(sums, drawn, side="right")), len(sums) - 1)
-        return int(order[place])

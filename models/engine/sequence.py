@@ -1,186 +1,114 @@
-"""One request inside the engine, and the stream its caller reads.
+"""One request inside the engine: its tokens, its choices, and its text on the way out.
 
-* The engine's thread is the only writer of a Stream; one consumer reads it, by `for` in a
-  thread or by `async for` in an event loop.
-* A consumer that leaves its loop early (a closed tab) cancels the request.
-* The last Piece has `done` and the reason:
-  "end" the model ended its text, "stop" a stop string came, "length" max_tokens or the context
-  is used up, "deadline", "cancelled" (also when the engine closes).
+* Tokens are prompt and answer together. All but the last are, or have been, in a slot.
+* Nothing here depends on when or beside whom the sequence runs; it may lose its slot and get
+  another at any time.
 """
 
-import asyncio
-import contextlib
-import threading
-from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Iterable
 
 import numpy as np
 import numpy.typing as npt
 
-from models.engine.sampling import Sampler, Sampling
+from models.engine.grammar import Grammar
+from models.engine.sampler import Sampler
+from models.engine.sampling import Sampling
+from models.engine.speculate import Lookup, Luck, Pace, reach
 from models.engine.stops import StopText
-from models.errors import ModelError
+from models.engine.stream import Piece, Reason, Stream
 from models.tokenizer import Detokenizer, Tokenizer
 
-Reason = Literal["", "stop", "length", "cancelled", "deadline", "end"]
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """Some text of an answer, whole characters; the last one says why it ends."""
-
-    text: str
-    done: bool = False
-    reason: Reason = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Completion:
-    """A whole answer."""
-
-    text: str
-    tokens: int
-    reason: Reason
-
-
-class Stream:
-    """The answer to one request as it is written."""
-
-    def __init__(self, cancel: Callable[[], None], position: Callable[[], int]) -> None:
-        self._cancel = cancel
-        self._position = position
-        self._changed = threading.Condition()
-        self._pieces: deque[Piece] = deque()
-        self._closed = False
-        self._error: ModelError | None = None
-        self._wake: Callable[[], None] | None = None
-        self.tokens = 0
-        """Tokens written so far."""
-
-    @property
-    def position(self) -> int:
-        """Place in the queue, 1 for the next to run; 0 once it runs or has ended."""
-        return self._position()
-
-    def cancel(self) -> None:
-        """Give the request up; the stream ends with the reason "cancelled"."""
-        self._cancel()
-
-    def completion(self) -> Completion:
-        """Wait for the whole answer.
-
-        Raises:
-            ModelError: the engine failed.
-        """
-        pieces = list(self)
-        return Completion("".join(p.text for p in pieces), self.tokens, pieces[-1].reason)
-
-    def __iter__(self) -> Iterator[Piece]:
-        """The pieces, blocking. Raises ModelError when the engine failed."""
-        try:
-            while (piece := self._wait()) is not None:
-                yield piece
-        finally:
-            self.cancel()
-
-    async def __aiter__(self) -> AsyncIterator[Piece]:
-        """The pieces, in an event loop. Raises ModelError when the engine failed."""
-        loop = asyncio.get_running_loop()
-        ready = asyncio.Event()
-        with self._changed:
-            self._wake = lambda: _wake(loop, ready)
-        try:
-            while True:
-                ready.clear()
-                with self._changed:
-                    piece, ended = self._take()
-                if piece is not None:
-                    yield piece
-                elif ended:
-                    return
-                else:
-                    await ready.wait()
-        finally:
-            self.cancel()
-
-    def put(self, piece: Piece) -> None:
-        """The engine's side: add a piece; the one that is `done` closes the stream."""
-        self._change(piece, None)
-
-    def fail(self, error: ModelError) -> None:
-        """The engine's side: close the stream with an error."""
-        self._change(None, error)
-
-    def _change(self, piece: Piece | None, error: ModelError | None) -> None:
-        with self._changed:
-            if piece is not None:
-                self._pieces.append(piece)
-            self._error = error
-            self._closed = error is not None or (piece is not None and piece.done)
-            wake = self._wake
-            self._changed.notify_all()
-        if wake is not None:
-            wake()
-
-    def _wait(self) -> Piece | None:
-        with self._changed:
-            while True:
-                piece, ended = self._take()
-                if piece is not None or ended:
-                    return piece
-                self._changed.wait()
-
-    def _take(self) -> tuple[Piece | None, bool]:
-        """The next piece if there is one, and whether no more will come."""
-        if self._pieces:
-            return self._pieces.popleft(), False
-        if self._error is not None:
-            raise self._error
-        return None, self._closed
-
-
-def _wake(loop: asyncio.AbstractEventLoop, ready: asyncio.Event) -> None:
-    with contextlib.suppress(RuntimeError):  # the consumer's loop has closed; nobody listens
-        loop.call_soon_threadsafe(ready.set)
+Row = npt.NDArray[np.float32]
 
 
 class Sequence:
-    """One request: its tokens, its choices, and its text on the way to the stream."""
+    """See the module."""
 
     def __init__(
-        self, prompt: list[int], sampling: Sampling, budget: int, tokenizer: Tokenizer
+        self,
+        prompt: list[int],
+        sampling: Sampling,
+        budget: int,
+        tokenizer: Tokenizer,
+        stream: Stream,
+        grammar: Grammar | None = None,
     ) -> None:
-        self.prompt = prompt
-        self.token = -1
-        """The last token written, which the next step reads."""
-        self._budget = budget
+        self.prompt = len(prompt)
+        """Tokens of the prompt."""
+        self.tokens = list(prompt)
+        self.budget = budget
+        """Tokens it may write."""
+        self.stream = stream
         self._end = tokenizer.end
         self._sampler = Sampler(sampling)
+        self._grammar = grammar
         self._detokenizer = Detokenizer(tokenizer)
         self._stops = StopText(sampling.stop)
-        self._count = 0
+        self._lookup: Lookup | None = None
+        self._hint: list[int] = []
+        self._luck = Luck()
 
-    def advance(self, logits: npt.NDArray[np.float32], stream: Stream) -> Reason:
-        """Choose a token from `logits` [vocabulary] and send its text; the reason if it ends."""
-        self.token = self._sampler.choose(logits)
-        if self.token == self._end:
-            return self.close("end", stream)
-        self._count += 1
-        stream.tokens = self._count
-        text = self._stops.push(self._detokenizer.push(self.token))
-        if self._stops.hit:
-            stream.put(Piece(text, done=True, reason="stop"))
-            return "stop"
-        if self._count == self._budget:
-            return self.close("length", stream, text)
-        if text:
-            stream.put(Piece(text))
-        return ""
+    def guess(self, limit: int, pace: Pace, running: int) -> list[int]:
+        """The tokens worth checking in the next run, at most `limit`; see `speculate.reach`."""
+        if self._lookup is None:
+            self._lookup = Lookup(self.tokens)
+        self._hint = self._lookup.guess(max(limit, 1))
+        return self._hint[: reach(pace, self._luck.rate, running, limit)]
 
-    def close(self, reason: Reason, stream: Stream, text: str = "") -> Reason:
+    def advance(self, rows: Iterable[Row], guessed: list[int]) -> tuple[int, Reason]:
+        """Choose a token from each of `rows` while it is the guessed one, and send their text.
+
+        Row i follows guess i - 1. Returns the tokens written, and the reason if it ends.
+        """
+        expected = guessed or self._hint[:1]
+        self._hint = []
+        text, before = "", len(self.tokens)
+        reason: Reason = ""
+        for place, row in enumerate(rows):
+            more, reason = self._write(row)
+            text += more
+            if reason or place >= len(guessed) or self.tokens[-1] != guessed[place]:
+                break
+        written = len(self.tokens) - before
+        self._learn(expected, self.tokens[before:])
+        if reason in ("end", "length"):
+            text += self._held()
+        if text or reason:
+            self.stream.put(Piece(text, done=bool(reason), reason=reason))
+        return written, reason
+
+    def close(self, reason: Reason) -> None:
         """Send what is held back, and the reason."""
-        text += self._stops.push(self._detokenizer.flush()) + self._stops.flush()
-        stream.put(Piece(text, done=True, reason=reason))
-        return reason
+        self.stream.put(Piece(self._held(), done=True, reason=reason))
+
+    def _write(self, row: Row) -> tuple[str, Reason]:
+        allowed = None
+        if self._grammar is not None and (allowed := self._grammar.allowed()) is None:
+            return "", "end"
+        token = self._sampler.choose(row, allowed)
+        if token == self._end:
+            return "", "end"
+        self.tokens.append(token)
+        self.stream.tokens += 1
+        if self._lookup is not None:
+            self._lookup.extend([token])
+        text = self._stops.push(self._detokenizer.push(token))
+        if self._stops.hit:
+            return text, "stop"
+        if self._grammar is not None:
+            self._grammar.push(token)
+            if self._grammar.allowed() is None:
+                return text, "end"
+        return text, "length" if self.stream.tokens == self.budget else ""
+
+    def _learn(self, expected: list[int], came: list[int]) -> None:
+        right = 0
+        for token, guess in zip(came, expected, strict=False):
+            if token != guess:
+                self._luck.saw(right, 1)
+                return
+            right += 1
+        self._luck.saw(right, 0)
+
+    def _held(self) -> str:
+        return self._stops.push(self._detokenizer.flush()) + self._stops.flush()

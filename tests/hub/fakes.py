@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.engine.sampling import Sampling
-from models.engine.sequence import Piece, Reason
+from models.engine.stream import Piece, Reason
 from sync.lesson import Channel, Lesson, Provenance, Topic
 
 GOOD = """El cóndor es el ave más grande que vuela sobre los Andes y vive en las peñas altas.
