@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.engine import Sampling
-from models.engine.sampler import Sampler, likeliest
+from models.engine.sampler import Sampler
 from models.errors import ModelError
 
 LOGITS = np.log(np.array([0.5, 0.3, 0.15, 0.05], np.float32))

@@ -232,9 +232,7 @@ def waiting_for(number: int, priority: Priority, slots: int) -> int:
 
 
 @given(st.integers(0, 20), st.sampled_from(("teacher", "batch")), st.integers(1, 4))
-def test_nobody_starves_behind_endless_pupils(
-    number: int, priority: Priority, slots: int
-) -> None:
+def test_nobody_starves_behind_endless_pupils(number: int, priority: Priority, slots: int) -> None:
     assert waiting_for(number, priority, slots) <= PATIENCE * (number + 2)
 
 
