@@ -20,7 +20,7 @@ from models import build_gpt2
 from models.adopt import optimum_export
 from models.checkpoint import Checkpoint
 from models.tokenizer import END_OF_TEXT
-from tests.models.tiny import byte_level_tokenizer, write_safetensors
+from tests.models.tiny import write_safetensors
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,10 @@ def checkpoint(folder: Path, shape: Shape, seed: int = 0) -> Path:
         "n_head": shape.heads, "layer_norm_epsilon": 1e-5, "bos_token_id": 0, "eos_token_id": 0,
     }  # fmt: skip
     (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
-    byte_level_tokenizer().save(str(folder / "tokenizer.json"))
+    names = {END_OF_TEXT: 0} | {f"t{number}": number for number in range(1, shape.vocabulary)}
+    words = {"type": "WordLevel", "vocab": names, "unk_token": END_OF_TEXT}
+    tokenizer = {"version": "1.0", "added_tokens": [], "model": words}
+    (folder / "tokenizer.json").write_text(json.dumps(tokenizer), encoding="utf-8")
     return folder
 
 
