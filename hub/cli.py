@@ -11,6 +11,7 @@ import click
 
 from hub import config as settings
 from hub.commands import (
+    batch,
     channel,
     content,
     files,
@@ -46,6 +47,7 @@ for command in (
     keys.keys,
     content.import_,
     review.generate,
+    batch.batch,
     review.review,
     content.lesson,
     files.files,

@@ -1,4 +1,4 @@
-"""Build a BERT sentence encoder as one ONNX graph: tokens in, unit vectors out.
+"""Build a sentence encoder (BERT, RoBERTa, XLM-R) as one ONNX graph: tokens in, unit vectors out.
 
 * From a checkpoint folder or wheel, with numpy and onnx only; torch is never needed.
 * The graph pools (mean over the real tokens) and normalises (L2), so its output is the
@@ -17,12 +17,15 @@ import click
 import numpy as np
 from onnx import TensorProto
 
-from models.checkpoint import Checkpoint, Float
+from models.checkpoint import Checkpoint
 from models.command import run
 from models.errors import ModelError
 from models.graph import MICROSOFT, Blocks, Graph
 from models.store import MODEL, TOKENIZER
+from models.weights import Float
 
+PREFIXES = {"bert": "bert.", "roberta": "roberta.", "xlm-roberta": "roberta."}
+"""Kinds of checkpoint, and what their tensors' names begin with in a whole model."""
 CONTEXT = 256
 """Tokens all-MiniLM-L6-v2 was trained to read; the positions after them are not shipped."""
 BLOCK = 64
@@ -38,11 +41,15 @@ class BertBuilder:
 
     def __init__(self, checkpoint: Checkpoint, bits: int) -> None:
         config = checkpoint.config
-        if config.get("model_type") != "bert" or config.get("hidden_act") != "gelu":
+        if config.get("model_type") not in PREFIXES or config.get("hidden_act") != "gelu":
             raise ModelError(
                 f"{checkpoint.where} is a {config.get('model_type')} with "
-                f"{config.get('hidden_act')}, not a BERT with gelu"
+                f"{config.get('hidden_act')}, not a BERT or RoBERTa with gelu",
+                hint="`python -m models.export` takes others, by Optimum",
             )
+        self.prefix = PREFIXES[config["model_type"]]
+        # RoBERTa counts positions from the one after its padding token.
+        self.first = 0 if config["model_type"] == "bert" else checkpoint.integer("pad_token_id") + 1
         self.checkpoint = checkpoint
         self.bits = bits
         self.width = checkpoint.integer("hidden_size")
@@ -63,14 +70,14 @@ class BertBuilder:
         x = self._embeddings()
         for number in range(self.layers):
             x = self._layer(number, x, mask32)
-        self._pool(x)
+        pool(g, x)
         g.output("embedding", TensorProto.FLOAT, ["B", self.width])
         g.save(
             path,
             {
                 "chaski.kind": "bert",
                 "chaski.width": self.width,
-                "chaski.context": min(CONTEXT, self.positions),
+                "chaski.context": min(CONTEXT, self.positions - self.first),
                 "chaski.bits": self.bits,
                 "chaski.checkpoint_sha256": self.checkpoint.sha256,
             },
@@ -90,7 +97,7 @@ class BertBuilder:
         else:
             x = g.rows("words", g.blocks("words", Blocks.of(words, 8, TABLE_BLOCK)), "input_ids")
         # Only one segment is ever used: its vector goes into the positions.
-        table = self._half("positions", positions[:CONTEXT] + kinds[0])
+        table = self._half("positions", positions[self.first :][:CONTEXT] + kinds[0])
         shape = g.op("Shape", ["input_ids"], "length", start=1)
         zero = g.weight("zero", np.array([0], np.int64))
         x = g.add(x, g.op("Slice", [table, zero, shape], "positions.rows"), "embedded")
@@ -156,26 +163,26 @@ class BertBuilder:
             epsilon=self.epsilon,
         )
 
-    def _pool(self, x: str) -> None:
-        """Mean over the tokens that the mask keeps, then length one."""
-        g = self.graph
-        last = g.weight("last", np.array([-1], np.int64))
-        row = g.weight("row", np.array([1], np.int64))
-        tiny = g.weight("tiny", np.array(1e-9, np.float32))
-        mask = g.op("Cast", ["attention_mask"], "mask.float", to=TensorProto.FLOAT)
-        column = g.op("Unsqueeze", [mask, last], "mask.column")  # [B, S, 1]
-        kept = g.op("Mul", [x, column], "kept")
-        total = g.op("ReduceSum", [kept, row], "total", keepdims=0)  # [B, width]
-        count = g.op("ReduceSum", [mask, row], "count", keepdims=1)  # [B, 1]
-        count = g.op("Max", [count, tiny], "count.positive")
-        mean = g.op("Div", [total, count], "mean")
-        length = g.op("ReduceL2", [mean, last], "length.l2", keepdims=1)
-        length = g.op("Max", [length, tiny], "length.positive")
-        g.op("Div", [mean, length], "embedding")
-
     def _tensor(self, name: str, *shape: int) -> Float:
-        prefix = "" if name in self.checkpoint.names else "bert."
+        prefix = "" if name in self.checkpoint.names else self.prefix
         return self.checkpoint.tensor(prefix + name, shape)
+
+
+def pool(g: Graph, x: str) -> None:
+    """`embedding`: the mean of `x` over the tokens that the mask keeps, then length one."""
+    last = g.weight("last", np.array([-1], np.int64))
+    row = g.weight("row", np.array([1], np.int64))
+    tiny = g.weight("tiny", np.array(1e-9, np.float32))
+    mask = g.op("Cast", ["attention_mask"], "mask.float", to=TensorProto.FLOAT)
+    column = g.op("Unsqueeze", [mask, last], "mask.column")  # [B, S, 1]
+    kept = g.op("Mul", [x, column], "kept")
+    total = g.op("ReduceSum", [kept, row], "total", keepdims=0)  # [B, width]
+    count = g.op("ReduceSum", [mask, row], "count", keepdims=1)  # [B, 1]
+    count = g.op("Max", [count, tiny], "count.positive")
+    mean = g.op("Div", [total, count], "mean")
+    length = g.op("ReduceL2", [mean, last], "length.l2", keepdims=1)
+    length = g.op("Max", [length, tiny], "length.positive")
+    g.op("Div", [mean, length], "embedding")
 
 
 def build(checkpoint_or_wheel: Path, out: Path, bits: int = 8) -> str:

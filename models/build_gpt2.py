@@ -1,4 +1,4 @@
-"""Build a GPT-2 decoder as one ONNX graph made for continuous batching on a CPU.
+"""Build a decoder (GPT-2, GPT-Neo: `networks.py`) as one ONNX graph for continuous batching.
 
 * From a checkpoint folder, with numpy and onnx only; torch is never needed.
 * The head is tied: the int8 word table is both looked up and multiplied with.
@@ -28,10 +28,11 @@ import click
 import numpy as np
 from onnx import TensorProto
 
-from models.checkpoint import Checkpoint, Float
+from models.checkpoint import Checkpoint
 from models.command import run
 from models.errors import ModelError
 from models.graph import BLOCKS, MICROSOFT, Blocks, Graph
+from models.networks import Linear, network
 from models.store import MODEL, TOKENIZER
 
 BLOCK = 64
@@ -43,28 +44,15 @@ class Gpt2Builder:
     """One build; the methods follow the data through the network."""
 
     def __init__(self, checkpoint: Checkpoint, bits: int, block: int) -> None:
-        config = checkpoint.config
-        activation = config.get("activation_function", "gelu_new")
-        if config.get("model_type") != "gpt2" or activation != "gelu_new":
-            raise ModelError(
-                f"{checkpoint.where} is a {config.get('model_type')} with {activation}, "
-                "not a GPT-2 with gelu_new"
-            )
+        """Raises ModelError: no decoder that is built here, or no such quantisation."""
         if bits not in (4, 8, 32) or block not in BLOCKS:
             raise ModelError(f"cannot build {bits} bits in blocks of {block}")
         self.checkpoint = checkpoint
+        self.network = network(checkpoint)
         self.bits = bits
         self.block = block
-        self.width = checkpoint.integer("n_embd")
-        self.heads = checkpoint.integer("n_head")
-        self.layers = checkpoint.integer("n_layer")
-        self.context = checkpoint.integer("n_positions")
-        self.vocabulary = checkpoint.integer("vocab_size")
-        self.inner = 4 * self.width if config.get("n_inner") is None else config["n_inner"]
-        self.epsilon = float(config.get("layer_norm_epsilon", 1e-5))
-        self.head_size = self.width // self.heads
-        if self.width % self.heads or self.head_size % 8:
-            raise ModelError(f"a width of {self.width} does not split into {self.heads} heads")
+        self.width = self.network.width
+        self.layers = self.network.layers
         self.graph = Graph("gpt2")
 
     def build(self, path: Path) -> None:
@@ -75,7 +63,7 @@ class Gpt2Builder:
         g.input("last", TensorProto.INT32, ["B"])
         g.input("total", TensorProto.INT32, [])
         g.input("rows", TensorProto.INT64, ["B", "R"])
-        g.output("logits", TensorProto.FLOAT, ["B", "R", self.vocabulary])
+        g.output("logits", TensorProto.FLOAT, ["B", "R", self.network.vocabulary])
         table, stream = self._embeddings()
         x = self._first_norm(stream)
         for number in range(self.layers):
@@ -86,10 +74,10 @@ class Gpt2Builder:
             {
                 "chaski.kind": "gpt2",
                 "chaski.layers": self.layers,
-                "chaski.heads": self.heads,
-                "chaski.head_size": self.head_size,
-                "chaski.context": self.context,
-                "chaski.vocabulary": self.vocabulary,
+                "chaski.heads": self.network.heads,
+                "chaski.head_size": self.network.head_size,
+                "chaski.context": self.network.context,
+                "chaski.vocabulary": self.network.vocabulary,
                 "chaski.bits": self.bits,
                 "chaski.checkpoint_sha256": self.checkpoint.sha256,
             },
@@ -97,43 +85,55 @@ class Gpt2Builder:
 
     def _embeddings(self) -> tuple[Blocks | None, str]:
         g = self.graph
-        words = self._tensor("wte.weight", self.vocabulary, self.width)
+        words = self.network.table()
         if self.bits == 32:
             table = None
             x = g.op("Gather", [g.weight("wte", words), "input_ids"], "wte.rows")
         else:
             table = g.blocks("wte", Blocks.of(words, 8, self.block))
             x = g.rows("wte", table, "input_ids")
-        places = g.weight("wpe", self._tensor("wpe.weight", self.context, self.width))
+        places = g.weight("wpe", self.network.places())
         return table, g.add(x, g.op("Gather", [places, "positions"], "wpe.rows"), "embedded")
 
     def _layer(self, number: int, x: str, stream: str) -> tuple[str, str]:
         """`x` is the normed, `stream` the plain residual; the same of the next layer."""
-        g, d, p = self.graph, self.width, f"h.{number}."
-        qkv = self._linear(f"{p}attn.c_attn", x, d, 3 * d)
-        shape: list[int | str] = ["B", self.heads, "C", self.head_size]
+        g, net, p = self.graph, self.network, f"h.{number}."
+        qkv = self._linear(f"{p}attn.c_attn", x, net.qkv(number))
+        y = self._linear(f"{p}attn.c_proj", self._attention(number, qkv), net.attention_out(number))
+        x, stream = self._norm(f"{p}ln_2", stream, y)
+        matrix, bias = net.mlp_in(number)
+        y = self._linear(f"{p}mlp.c_fc", x, (matrix, None))
+        assert bias is not None
+        gelu = "FastGelu" if net.activation == "tanh" else "BiasGelu"
+        inputs = [y, g.weight(f"{p}mlp.c_fc.bias", bias)]
+        y = g.op(gelu, inputs, f"{p}mlp.gelu", domain=MICROSOFT)
+        y = self._linear(f"{p}mlp.c_proj", y, net.mlp_out(number))
+        following = f"h.{number + 1}.ln_1" if number + 1 < self.layers else "ln_f"
+        return self._norm(following, stream, y)
+
+    def _attention(self, number: int, qkv: str) -> str:
+        g, net = self.graph, self.network
+        shape: list[int | str] = ["B", net.heads, "C", net.head_size]
         caches = [f"past_k.{number}", f"past_v.{number}"]
         presents = [f"present_k.{number}", f"present_v.{number}"]
         for past, present in zip(caches, presents, strict=True):
             g.input(past, TensorProto.FLOAT, shape)
             g.output(present, TensorProto.FLOAT, shape)
-        attended = f"{p}attended"
+        more: dict[str, float] = {"scale": net.scale} if net.scale else {}
+        window = net.window(number)
+        if window is not None and window < net.context:
+            more["local_window_size"] = window
+        attended = f"h.{number}.attended"
         g.ops(
             "GroupQueryAttention",
             [qkv, "", "", *caches, "last", "total"],
             [attended, *presents],
             domain=MICROSOFT,
-            num_heads=self.heads,
-            kv_num_heads=self.heads,
+            num_heads=net.heads,
+            kv_num_heads=net.heads,
+            **more,
         )
-        y = self._linear(f"{p}attn.c_proj", attended, d, d)
-        x, stream = self._norm(f"{p}ln_2", stream, y)
-        y = self._linear(f"{p}mlp.c_fc", x, d, self.inner, with_bias=False)
-        bias = g.weight(f"{p}mlp.c_fc.bias", self._tensor(f"{p}mlp.c_fc.bias", self.inner))
-        y = g.op("FastGelu", [y, bias], f"{p}mlp.gelu", domain=MICROSOFT)
-        y = self._linear(f"{p}mlp.c_proj", y, self.inner, d)
-        following = f"h.{number + 1}.ln_1" if number + 1 < self.layers else "ln_f"
-        return self._norm(following, stream, y)
+        return attended
 
     def _head(self, table: Blocks | None, x: str) -> None:
         g = self.graph
@@ -146,20 +146,18 @@ class Gpt2Builder:
         flat = g.weight("flat", np.array([-1, self.width], np.int64))
         y = g.op("Gemm", [g.op("Reshape", [x, flat], "rows.flat"), "wte"], "product", transB=1)
         counts = g.op("Shape", ["rows"], "rows.shape")
-        vocabulary = g.weight("vocabulary", np.array([self.vocabulary], np.int64))
+        vocabulary = g.weight("vocabulary", np.array([self.network.vocabulary], np.int64))
         shape = g.op("Concat", [counts, vocabulary], "logits.shape", axis=0)
         g.op("Reshape", [y, shape], "logits")
 
-    def _linear(self, name: str, x: str, k: int, n: int, *, with_bias: bool = True) -> str:
-        """GPT-2's Conv1D: its weight is [k, n]."""
-        bias = self._tensor(f"{name}.bias", n) if with_bias else None
-        matrix = self._tensor(f"{name}.weight", k, n).T
+    def _linear(self, name: str, x: str, linear: Linear) -> str:
+        matrix, bias = linear
         return self.graph.linear(x, name, matrix, bias, bits=self.bits, block=self.block)
 
     def _first_norm(self, stream: str) -> str:
         inputs = [stream, *self._norm_weights("h.0.ln_1")]
         return self.graph.op(
-            "LayerNormalization", inputs, "h.0.ln_1.y", epsilon=self.epsilon, axis=-1
+            "LayerNormalization", inputs, "h.0.ln_1.y", epsilon=self.network.epsilon, axis=-1
         )
 
     def _norm(self, name: str, stream: str, y: str) -> tuple[str, str]:
@@ -169,17 +167,13 @@ class Gpt2Builder:
             [stream, y, *self._norm_weights(name)],
             [f"{name}.y", "", "", f"{name}.sum"],
             domain=MICROSOFT,
-            epsilon=self.epsilon,
+            epsilon=self.network.epsilon,
         )
         return f"{name}.y", f"{name}.sum"
 
     def _norm_weights(self, name: str) -> list[str]:
         parts = (f"{name}.weight", f"{name}.bias")
-        return [self.graph.weight(part, self._tensor(part, self.width)) for part in parts]
-
-    def _tensor(self, name: str, *shape: int) -> Float:
-        prefix = "" if name in self.checkpoint.names else "transformer."
-        return self.checkpoint.tensor(prefix + name, shape)
+        return [self.graph.weight(part, self.network.tensor(part, self.width)) for part in parts]
 
 
 def build(checkpoint: Path, out: Path, bits: int = 8, block: int = BLOCK) -> str:
@@ -188,7 +182,7 @@ def build(checkpoint: Path, out: Path, bits: int = 8, block: int = BLOCK) -> str
     `block` is the largest block; a matrix whose width it does not divide takes a smaller one.
 
     Raises:
-        ModelError: the checkpoint is damaged, no GPT-2, or does not fit the quantiser.
+        ModelError: the checkpoint is damaged, no such decoder, or does not fit the quantiser.
     """
     opened = Checkpoint.open(checkpoint)
     Gpt2Builder(opened, bits, block).build(out / MODEL)
@@ -202,7 +196,7 @@ def build(checkpoint: Path, out: Path, bits: int = 8, block: int = BLOCK) -> str
 @click.option("--bits", type=click.Choice(["4", "8", "32"]), default="8", show_default=True)
 @click.option("--block", default=BLOCK, show_default=True)
 def main(checkpoint: Path, out: Path, bits: str, block: int) -> None:
-    """Build the GPT-2 in the folder CHECKPOINT into the folder OUT."""
+    """Build the GPT-2 or GPT-Neo in the folder CHECKPOINT into the folder OUT."""
     digest = build(checkpoint, out, int(bits), block)
     click.echo(f"{out / MODEL}: {(out / MODEL).stat().st_size} bytes, checkpoint {digest}")
 

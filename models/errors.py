@@ -31,6 +31,15 @@ class Overloaded(ModelError):  # noqa: N818 - an answer, not a fault
         self.limit = limit
 
 
+class InvalidRequest(ModelError):  # noqa: N818 - the request is at fault, not the model
+    """What is asked cannot be answered as it is: which field, and OpenAI's code for it."""
+
+    def __init__(self, message: str, *, param: str | None = None, code: str | None = None) -> None:
+        super().__init__(message, hint="see docs/node-api.md")
+        self.param = param
+        self.code = code
+
+
 class OutOfMemory(ModelError):  # noqa: N818 - a state of the machine, not a fault of the model
     """There was no memory for this request; it has ended, the others go on."""
 

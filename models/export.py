@@ -1,204 +1,143 @@
-"""How near our graphs are to the frameworks they replace. Builder's machine only: [export].
+"""Export: from anybody's checkpoint to a model folder of ours, compared with PyTorch.
 
-* `optimum` exports a checkpoint with Optimum, the general route. Our builders replace it for
-  GPT-2 and BERT (half the time and memory a token); it stays as the second reference.
-* `parity` runs our graph and a reference on the same tokens and compares logits or vectors.
-* torch, transformers and optimum are imported inside functions: importing this module needs
-  none of them.
+* GPT-2 and GPT-Neo decoders, BERT, RoBERTa and XLM-R encoders are built by our own builders;
+  other encoders come by way of Optimum (`adopt`).
+* Nothing is put in place before it was compared with transformers on torch (`parity`): what
+  drifts is refused.
+* The result has a `card.toml` to be completed by a person. Needs the extra [export].
+
+`python -m models.export CHECKPOINT OUT [--bits 8] [--text FILE]`
 """
 
 import dataclasses
 import json
+import shutil
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import click
-import numpy as np
-import numpy.typing as npt
 
+from models import build_bert, build_gpt2
+from models.adopt import TASK, adopt, optimum_export
+from models.checkpoint import Checkpoint
 from models.command import run
-from models.encoder import Encoder
-from models.engine.runner import Runner
 from models.errors import ModelError
-from models.store import MODEL, TOKENIZER
-from models.tokenizer import Tokenizer, pad
+from models.networks import NETWORKS
+from models.parity import Parity, decoder_parity, encoder_parity
+from models.store import CARD, MODEL, TOKENIZER
 
-TASKS = {"gpt2": "text-generation-with-past", "bert": "feature-extraction"}
-CHUNK = 64  # tokens read at once, as the engine does
-
-Float = npt.NDArray[np.float64]
-Reference = Literal["torch", "optimum"]
+SAMPLE = (
+    "El agua de los ríos nace en los nevados y baja hacia los valles, donde riega los campos.",
+    "Una fracción dice cuántas partes iguales se toman de un entero. ¿Cuánto es 3/4 más 1/8?",
+    "The potato was first grown in the Andes, thousands of years ago.",
+    "Unuqa kawsaypaqmi. Yakuta upyananchikpaqqa timpuchinanchikmi.",
+)
+"""Compared on, when no text is given."""
 
 
 @dataclass(frozen=True, slots=True)
-class Parity:
-    """One comparison over `rows` logits rows or vectors."""
+class Exported:
+    """What came of a checkpoint."""
 
-    reference: str
-    rows: int
-    cosine_mean: float
-    cosine_min: float
-    largest_difference: float
-    divergence: float | None = None
-    """Decoder: mean KL(reference || ours) in nats."""
-    argmax: float | None = None
-    """Decoder: share of rows with the same likeliest token."""
-    nats: tuple[float, float] | None = None
-    """Decoder: mean nats a token of the text, reference and ours."""
+    kind: Literal["decoder", "encoder"]
+    way: Literal["built", "optimum"]
+    sha256: str
+    """Of the file of weights."""
+    bytes: int
+    """Of model.onnx."""
+    parity: Parity
 
 
-def optimum_export(checkpoint: Path, out: Path) -> Path:
-    """Export `checkpoint` with Optimum into folder `out`; the path of its model.onnx.
+def export(checkpoint: Path, out: Path, bits: int = 8, texts: Sequence[str] = SAMPLE) -> Exported:
+    """Makes the model folder `out` of the folder `checkpoint`.
 
     Raises:
-        ModelError: its network is neither GPT-2 nor BERT.
+        ModelError: it is damaged, of no network that is known, or drifts. `out` is then as
+            it was.
     """
-    from optimum.exporters.onnx import main_export
-
-    kind = _kind(checkpoint)
-    main_export(str(checkpoint), output=out, task=TASKS[kind], device="cpu", do_validation=False)
-    return out / "model.onnx"
-
-
-def decoder_parity(
-    checkpoint: Path, folder: Path, texts: Sequence[str], reference: Reference = "torch"
-) -> Parity:
-    """Compare the GPT-2 graph in `folder` with its checkpoint on every position of `texts`."""
-    tokenizer = Tokenizer.open(folder / TOKENIZER)
-    runner = Runner.open(folder / MODEL, threads=2, slots=1)
-    head = [] if tokenizer.end is None else [tokenizer.end]
-    rows = [[*head, *tokenizer.encode(text)][: runner.context] for text in texts]
-    theirs = _causal(checkpoint, reference)
-    pairs = [(theirs(ids), _logits(runner, ids)) for ids in rows]
-    expected, ours = (np.concatenate([pair[side] for pair in pairs]) for side in (0, 1))
-    logs, our_logs = _log_softmax(expected), _log_softmax(ours)
-    follows = np.concatenate([[*ids[1:], -1] for ids in rows])
-    known = np.flatnonzero(follows >= 0)
-    nats = [float(-x[known, follows[known]].mean()) for x in (logs, our_logs)]
-    return dataclasses.replace(
-        _compare(reference, expected, ours),
-        divergence=float((np.exp(logs) * (logs - our_logs)).sum(-1).mean()),
-        argmax=float((expected.argmax(-1) == ours.argmax(-1)).mean()),
-        nats=(nats[0], nats[1]),
-    )
-
-
-def encoder_parity(
-    checkpoint: Path, folder: Path, texts: Sequence[str], reference: Reference = "torch"
-) -> Parity:
-    """Compare the sentence vectors of the BERT graph in `folder` with its checkpoint's."""
-    encoder = Encoder.unverified(folder / MODEL, folder / TOKENIZER, threads=2)
-    rows = Tokenizer.open(folder / TOKENIZER, encoder.context).encode_batch(texts)
-    expected = _sentences(checkpoint, reference)(*pad(rows))
-    return _compare(reference, expected, encoder.encode(texts).astype(np.float64))
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as held:
+        folder = Path(held) / out.name
+        folder.mkdir()
+        opened = Checkpoint.open(checkpoint)
+        kind = str(opened.config.get("model_type"))
+        way: Literal["built", "optimum"] = "built"
+        if kind in NETWORKS:
+            build_gpt2.build(checkpoint, folder, bits)
+        elif kind in build_bert.PREFIXES:
+            build_bert.build(checkpoint, folder, bits)
+        else:
+            way = "optimum"
+            path = optimum_export(checkpoint, Path(held) / "optimum", TASK)
+            context = opened.integer("max_position_embeddings")
+            adopt(path, folder / MODEL, bits, context, opened.sha256)
+            (folder / TOKENIZER).write_bytes(opened.tokenizer)
+        compare = decoder_parity if kind in NETWORKS else encoder_parity
+        parity = compare(checkpoint, folder, texts)
+        parity.check(bits)
+        exported = Exported(
+            "decoder" if kind in NETWORKS else "encoder", way, opened.sha256,
+            (folder / MODEL).stat().st_size, parity,
+        )  # fmt: skip
+        (folder / CARD).write_bytes(_card(out.name, opened, exported, bits))
+        if out.exists():
+            shutil.rmtree(out)
+        folder.replace(out)
+    return exported
 
 
-def _kind(checkpoint: Path) -> str:
-    config = json.loads((checkpoint / "config.json").read_text(encoding="utf-8"))
-    kind = str(config.get("model_type"))
-    if kind not in TASKS:
-        raise ModelError(f"{checkpoint} is a {kind}", hint=f"known: {', '.join(TASKS)}")
-    return kind
+def _card(name: str, checkpoint: Checkpoint, exported: Exported, bits: int) -> bytes:
+    """What is known of the model; a person completes the rest."""
+    unknown = "(to be written)"
+    config = checkpoint.config
+    context = config.get("n_positions") or config.get("max_position_embeddings") or 1
+    parameters = sum(_items(checkpoint.shape(tensor)) for tensor in checkpoint.names)
+    evaluation = {"cosine_mean": exported.parity.cosine_mean}
+    if exported.parity.divergence is not None:
+        evaluation["kl_nats"] = exported.parity.divergence
+    facts = {
+        "name": name, "title": name, "kind": exported.kind, "license": unknown,
+        "description": unknown, "languages": ["es"], "context": int(context),
+        "parameters": parameters, "quantization": f"{bits} bits, {exported.way}",
+        "data": unknown, "source": f"weights SHA-256 {exported.sha256}", "intended_use": unknown,
+        "limitations": unknown, "provisional": True,
+    }  # fmt: skip
+    lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in facts.items()]
+    lines += ["", "[evaluation]", *(f"{key} = {value!r}" for key, value in evaluation.items())]
+    return ("\n".join(lines) + "\n").encode()
 
 
-def _causal(checkpoint: Path, reference: Reference) -> Any:
-    """tokens -> logits [T, vocabulary] of the reference."""
-    import torch
-    from optimum.onnxruntime import ORTModelForCausalLM
-    from transformers import AutoModelForCausalLM
-
-    loader = AutoModelForCausalLM if reference == "torch" else ORTModelForCausalLM
-    model = loader.from_pretrained(checkpoint)
-
-    def logits(ids: Sequence[int]) -> Float:
-        batch = torch.tensor([list(ids)])
-        with torch.no_grad():
-            answer = model(input_ids=batch, attention_mask=torch.ones_like(batch))
-        return np.asarray(answer.logits[0].numpy(), np.float64)
-
-    return logits
+def _items(shape: Sequence[int]) -> int:
+    count = 1
+    for extent in shape:
+        count *= extent
+    return count
 
 
-def _sentences(checkpoint: Path, reference: Reference) -> Any:
-    """ids, mask -> unit vectors of the reference, pooled as all-MiniLM-L6-v2 does."""
-    import torch
-    from optimum.onnxruntime import ORTModelForFeatureExtraction
-    from transformers import AutoModel
-
-    loader = AutoModel if reference == "torch" else ORTModelForFeatureExtraction
-    model = loader.from_pretrained(checkpoint)
-
-    def vectors(ids: npt.NDArray[np.int64], mask: npt.NDArray[np.int64]) -> Float:
-        tensors = {"input_ids": torch.from_numpy(ids), "attention_mask": torch.from_numpy(mask)}
-        tensors["token_type_ids"] = torch.zeros_like(tensors["input_ids"])
-        with torch.no_grad():
-            states = model(**tensors).last_hidden_state.numpy().astype(np.float64)
-        mean = (states * mask[..., None]).sum(1) / mask.sum(1, keepdims=True)
-        return np.asarray(mean / np.linalg.norm(mean, axis=-1, keepdims=True), np.float64)
-
-    return vectors
+def paragraphs(path: Path) -> list[str]:
+    """The paragraphs of a text file. Raises ModelError: there are none."""
+    found = [part for part in path.read_text(encoding="utf-8").split("\n\n") if part.strip()]
+    if not found:
+        raise ModelError(f"{path} has no text", hint="give a file with a few paragraphs")
+    return found
 
 
-def _logits(runner: Runner, ids: Sequence[int]) -> Float:
-    parts = [
-        runner.append(runner.scratch, ids[at : at + CHUNK], at, range(len(ids[at : at + CHUNK])))
-        for at in range(0, len(ids), CHUNK)
-    ]
-    return np.concatenate(parts).astype(np.float64)
-
-
-def _log_softmax(x: Float) -> Float:
-    shifted = x - x.max(-1, keepdims=True)
-    return np.asarray(shifted - np.log(np.exp(shifted).sum(-1, keepdims=True)), np.float64)
-
-
-def _compare(reference: str, expected: Float, ours: Float) -> Parity:
-    cosine = (expected * ours).sum(-1)
-    cosine /= np.linalg.norm(expected, axis=-1) * np.linalg.norm(ours, axis=-1)
-    return Parity(
-        reference=reference,
-        rows=len(expected),
-        cosine_mean=float(cosine.mean()),
-        cosine_min=float(cosine.min()),
-        largest_difference=float(np.abs(expected - ours).max()),
-    )
-
-
-CHECKPOINT = click.argument("checkpoint", type=click.Path(exists=True, path_type=Path))
-
-
-@click.group()
-def main() -> None:
-    """Optimum's export, and parity of our graphs. Needs the extra [export]."""
-
-
-@main.command()
-@CHECKPOINT
+@click.command()
+@click.argument("checkpoint", type=click.Path(exists=True, path_type=Path))
 @click.argument("out", type=click.Path(path_type=Path))
-def optimum(checkpoint: Path, out: Path) -> None:
-    """Export CHECKPOINT with Optimum into the folder OUT."""
-    click.echo(f"{optimum_export(checkpoint, out)}")
-
-
-@main.command()
-@CHECKPOINT
-@click.argument("folder", type=click.Path(exists=True, path_type=Path))
-@click.argument("text", type=click.File("r", encoding="utf-8"))
+@click.option("--bits", type=click.Choice(["4", "8", "32"]), default="8", show_default=True)
 @click.option(
-    "--reference",
-    type=click.Choice(["torch", "optimum"]),
-    default="torch",
-    show_default=True,
-    help="for optimum, CHECKPOINT is the folder of its export",
+    "--text",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Compare on the paragraphs of this file; else on four sentences.",
 )
-def parity(checkpoint: Path, folder: Path, text: Any, reference: Reference) -> None:
-    """Compare the graph in FOLDER with CHECKPOINT on the paragraphs of TEXT, as JSON."""
-    texts = [paragraph for paragraph in text.read().split("\n\n") if paragraph.strip()]
-    compare = decoder_parity if _kind(checkpoint) == "gpt2" else encoder_parity
-    report = compare(checkpoint, folder, texts, reference)
-    click.echo(json.dumps(dataclasses.asdict(report), indent=2))
+def main(checkpoint: Path, out: Path, bits: str, text: Path | None) -> None:
+    """Make the model folder OUT of CHECKPOINT; prints how near it is, as JSON."""
+    exported = export(checkpoint, out, int(bits), paragraphs(text) if text else SAMPLE)
+    click.echo(json.dumps(dataclasses.asdict(exported), indent=2))
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from onnx import TensorProto, helper, numpy_helper
 from models.errors import ModelError
 
 MICROSOFT = "com.microsoft"
-OPSETS = (("", 21), (MICROSOFT, 1))
+OPSET = 21
 IR_VERSION = 10
 BLOCKS = (128, 64, 32)
 ACCURACY_LEVEL = 4  # int8 activations, one scale per block and row
@@ -76,8 +76,9 @@ class Blocks:
 class Graph:
     """An ONNX graph under construction. Values are names."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, opset: int = OPSET) -> None:
         self.name = name
+        self._opset = opset
         self._nodes: list[onnx.NodeProto] = []
         self._weights: dict[str, onnx.TensorProto] = {}
         self._inputs: list[onnx.ValueInfoProto] = []
@@ -119,6 +120,10 @@ class Graph:
         self._nodes.append(
             helper.make_node(kind, inputs, outputs, name=label, domain=domain, **attributes)
         )
+
+    def keep(self, node: onnx.NodeProto) -> None:
+        """A node of another graph, as it is."""
+        self._nodes.append(node)
 
     def linear(
         self,
@@ -189,7 +194,7 @@ class Graph:
             helper.make_graph(
                 self._nodes, self.name, self._inputs, self._outputs, list(self._weights.values())
             ),
-            opset_imports=[helper.make_opsetid(*opset) for opset in OPSETS],
+            opset_imports=[helper.make_opsetid("", self._opset), helper.make_opsetid(MICROSOFT, 1)],
             ir_version=IR_VERSION,
             producer_name="chaski",
         )

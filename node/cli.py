@@ -19,6 +19,7 @@ from models.errors import ModelError
 from node import app
 from node import status as statuses
 from node.commands import delivery
+from node.commands.tokens import tokens
 from node.config import NodeConfig
 from node.desk import Desk, pass_desk
 from node.errand import import_through
@@ -284,6 +285,7 @@ def provision_command(desk: Desk, source: Path, force: bool) -> None:
 
 
 main.add_command(models)
+main.add_command(tokens)
 
 
 if __name__ == "__main__":

@@ -23,9 +23,9 @@ DOORWAYS = {
     "securesystemslib": ("sync/trust.py", "sync/signing.py", "sync/keys.py", "sync/roots.py"),
     "cryptography": ("sync/trust.py", "sync/keys.py", "hub/users.py"),
     "zstandard": ("sync/codec/", "models/training/"),
-    "torch": ("models/export.py", "models/training/"),
-    "transformers": ("models/export.py", "models/training/"),
-    "optimum": ("models/export.py",),
+    "torch": ("models/parity.py", "models/training/"),
+    "transformers": ("models/parity.py", "models/training/"),
+    "optimum": ("models/adopt.py", "models/parity.py"),
     "argon2": ("hub/users.py",),
     "kafka": ("sync/transport/kafka.py",),
     "lingua": ("hub/language.py",),
@@ -34,7 +34,7 @@ DOORWAYS = {
         "models/build_gpt2.py",
         "models/build_bert.py",
         "models/calibrate.py",
-        "models/export.py",
+        "models/adopt.py",
     ),
 }
 HOUSE_MAX_LINES = 400

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from aiohttp import web
 
+from node.api.app import build_api
 from node.portal import captive
 from node.portal.arrivals import Arrivals
 from node.portal.ask import TICK_SECONDS, Ask
@@ -33,6 +34,8 @@ from node.services import Services
 from sync.errors import ContentError
 
 MAX_FORM_BYTES = 16 * 1024
+PROGRAMS = "/v1/"
+"""Below it programs ask, with tokens of their own and no cookies: `node/api/`."""
 NO_PAGE = "Algo falló en la caja. Vuelve a intentarlo en un momento.\n"
 """When even the error page cannot be made."""
 
@@ -62,6 +65,7 @@ def build_portal(services: Services, tick: float = TICK_SECONDS) -> web.Applicat
     )
     app.on_response_prepare.append(_secure)
     app.on_cleanup.extend((arrivals.close, operator.close))
+    app.add_subapp(PROGRAMS, build_api(services, tick))
     app.add_routes(
         [
             web.get("/", student.home, name="home"),
@@ -126,6 +130,8 @@ class Around:
     @web.middleware
     async def visited(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Knows the visitor, turns errors into words, keeps what changed in cookies."""
+        if request.path.startswith(PROGRAMS):
+            return await handler(request)
         try:
             request[VISIT] = self._pages.visit(request, self._services.store.installed())
             if request.method == "POST" and not same_origin(request.headers, request.host):

@@ -292,3 +292,14 @@ def test_the_tables_hold_what_they_show(run: Run, lessons: Path) -> None:
     listed = run("review", "list").stdout
     assert "Sumar" in listed
     assert "Suero" in listed
+
+
+def test_a_batch_is_written_and_gone_on_with(run: Run, root: Path, tmp_path: Path) -> None:
+    (tmp_path / "models").symlink_to(root / "models" / "onnx")
+    asked = [{"custom_id": str(n), "body": {"prompt": "El agua", "max_tokens": 4}} for n in (1, 2)]
+    requests = tmp_path / "in.jsonl"
+    requests.write_text("\n".join(map(json.dumps, asked)), encoding="utf-8")
+    done = run("batch", requests, tmp_path / "out.jsonl", "--json")
+    assert json.loads(done.stdout) == {"written": 2, "held": 0, "refused": 0, "tokens": 8}
+    assert "0 answered, 2 were there" in run("batch", requests, tmp_path / "out.jsonl").stdout
+    run("batch", tmp_path / "nowhere.jsonl", tmp_path / "out.jsonl", code=4)

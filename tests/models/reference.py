@@ -36,7 +36,7 @@ class Weights:
 
     def __call__(self, name: str) -> Array:
         full = self.prefix + name
-        shape = self.checkpoint._entries[full].shape
+        shape = self.checkpoint.shape(full)
         return self.checkpoint.tensor(full, shape).astype(np.float64)
 
     def norm(self, name: str, x: Array) -> Array:

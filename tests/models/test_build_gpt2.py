@@ -114,8 +114,8 @@ def test_two_builds_are_the_same_bytes(tmp_path: Path, gpt2_checkpoint: Path) ->
 @pytest.mark.parametrize(
     ("key", "value", "words"),
     [
-        ("model_type", "gpt_neo", "not a GPT-2"),
-        ("activation_function", "relu", "not a GPT-2"),
+        ("model_type", "bert", "no decoder"),
+        ("activation_function", "relu", "'relu' is not known"),
         ("n_head", 5, "does not split"),
         ("n_layer", 0, "n_layer"),
         ("n_positions", 95, "shape"),

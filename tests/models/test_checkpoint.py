@@ -1,6 +1,8 @@
 """Reading safetensors: types, homes, and a damage catalogue."""
 
 import json
+import os
+import pickle
 import zipfile
 from pathlib import Path
 
@@ -110,4 +112,57 @@ def test_a_missing_file_is_a_model_error(folder: Path, name: str) -> None:
 def test_a_damaged_config_is_a_model_error(folder: Path) -> None:
     (folder / "config.json").write_text("[1]")
     with pytest.raises(ModelError, match="is damaged"):
+        Checkpoint.open(folder)
+
+
+def pickled(path: Path, thing: object, **members: bytes) -> None:
+    """A pytorch_model.bin with any pickle in it."""
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("archive/data.pkl", pickle.dumps(thing, 2))
+        for name, data in members.items():
+            archive.writestr(f"archive/data/{name}", data)
+
+
+class Evil:
+    """Runs a command when it is unpickled the naive way."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return os.system, (f"touch {self.mark}",)
+
+
+def test_a_pickle_that_names_code_is_not_opened(folder: Path, tmp_path: Path) -> None:
+    (folder / "model.safetensors").unlink()
+    for evil in ({"t": Evil(tmp_path / "ran")}, Evil(tmp_path / "ran"), {"t": print}):
+        pickled(folder / "pytorch_model.bin", evil)
+        with pytest.raises(ModelError, match="is no tensor; not opened"):
+            Checkpoint.open(folder)
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"PK", b"\x80\x02}q\x00."], ids=["empty", "half", "before 1.6"]
+)
+def test_a_damaged_bin_is_a_model_error(folder: Path, data: bytes) -> None:
+    (folder / "model.safetensors").unlink()
+    (folder / "pytorch_model.bin").write_bytes(data)
+    with pytest.raises(ModelError, match="is damaged"):
+        Checkpoint.open(folder)
+
+
+def test_a_bin_without_tensors_or_with_a_broken_pickle_is_a_model_error(folder: Path) -> None:
+    (folder / "model.safetensors").unlink()
+    path = folder / "pytorch_model.bin"
+    pickled(path, ["no table"])
+    with pytest.raises(ModelError, match="no table"):
+        Checkpoint.open(folder)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("archive/data.pkl", b"\x80\x02}q\x00(X\xff\xff\xff\xff")
+    with pytest.raises(ModelError, match="pickle is damaged"):
+        Checkpoint.open(folder)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("other.txt", "x")
+    with pytest.raises(ModelError, match=r"no data\.pkl"):
         Checkpoint.open(folder)

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
+from node.api.tokens import Tokens
 from node.cli import main
 from node.folder import DataFolder
 from node.lock import Lock
@@ -299,9 +300,19 @@ def test_help_names_every_command() -> None:
     told = CliRunner().invoke(main, ["--help"]).stdout
     for command in (
         "serve", "sync", "import", "rollback", "history", "status", "search", "ask", "selftest",
-        "provision",
+        "provision", "tokens",
     ):  # fmt: skip
         assert command in told
+
+
+def test_a_token_is_made_listed_and_revoked(world: World) -> None:
+    assert "nobody may use /v1" in world.run("tokens", "list").stdout
+    secret = world.run("tokens", "create", "aula").stdout.strip()
+    assert Tokens(world.config.parent / "data" / "tokens.json").find(secret)
+    assert world.run("tokens", "create", "aula").exit_code == 3
+    assert world.run("tokens", "list").stdout.startswith("aula  made ")
+    assert world.run("tokens", "revoke", "aula").exit_code == 0
+    assert world.run("tokens", "revoke", "aula").exit_code == 1
 
 
 def test_an_outcome_as_json_is_the_whole_outcome(world: World) -> None:
