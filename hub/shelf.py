@@ -24,9 +24,10 @@ from hub.deltas import NO_BASE, Deltas
 from hub.scripts import Scripts
 from sync import manifest as manifests
 from sync.bundle import Offer
+from sync.bundle.header import MAX_WHOLE_BYTES
 from sync.canonical import Digest, parse_digest
 from sync.errors import BusyError, ContentError
-from sync.files import ObjectStore, atomic_write, make_folder
+from sync.files import ObjectStore, atomic_write, file_pieces, make_folder
 from sync.manifest import Manifest
 
 MAX_ROOT_VERSION = 1_000_000
@@ -39,8 +40,13 @@ class Shelf:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._objects = ObjectStore(folder / "objects")
-        scripts = Scripts(folder / "scripts.db")
-        self.deltas = Deltas(folder / "bundles", folder / "offers", scripts, self._objects.get)
+        self.deltas = Deltas(
+            folder / "bundles",
+            folder / "offers",
+            Scripts(folder / "scripts.db"),
+            self._objects.get,
+            self._objects.opened,
+        )
 
     # What the server reads.
 
@@ -73,15 +79,21 @@ class Shelf:
         return self.deltas.offer(channel, old, new)
 
     def bundle_path(self, digest: str) -> Path | None:
-        """The file of one bundle."""
+        """The file of one bundle; or of one object, whose bytes are as immutable."""
         name = _name(digest)
-        path = self.deltas.path(name) if name else None
-        return path if path and path.is_file() else None
+        paths = (self.deltas.path(name), self._objects.path(name)) if name else ()
+        return next((path for path in paths if path.is_file()), None)
 
     def object(self, digest: str) -> bytes | None:
-        """One whole object. Raises ContentError when it is damaged here."""
+        """One whole object; None for one that is too long for that, see `bundle_path`.
+
+        Raises ContentError when it is damaged here.
+        """
         name = _name(digest)
-        return self._objects.get(name) if name and self._objects.has(name) else None
+        if name is None or not self._objects.has(name):
+            return None
+        short = self._objects.path(name).stat().st_size <= MAX_WHOLE_BYTES
+        return self._objects.get(name) if short else None
 
     def manifest(self, root: str) -> bytes | None:
         """The canonical bytes of the manifest with this root."""
@@ -113,6 +125,10 @@ class Shelf:
     def put_object(self, data: bytes) -> Digest:
         """Puts one object on the shelf."""
         return self._objects.put(data)
+
+    def put_file(self, path: Path) -> Digest:
+        """Puts a file of any length on the shelf as an object. Raises OSError: unreadable."""
+        return self._objects.put_pieces(file_pieces(path))
 
     def put_manifest(self, value: Manifest) -> None:
         """Puts a manifest on the shelf: from now on nodes may come from it."""

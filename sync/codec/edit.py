@@ -1,13 +1,16 @@
 """Edit: every object of a group as a script over its base. The codec for texts.
 
-* Five streams: operations of each object, then all copies, deletions, insertion lengths
-  and the inserted bytes; each squeezed by itself, the last with the bases as dictionary.
+* Two streams: the plan, which is all numbers (how many operations each object has, then all
+  copies, all deletions, all lengths of insertions), and the inserted bytes, which have the
+  bases as dictionary.
 * An object whose script would not pay goes whole into the inserted bytes.
 * Reading is bounded: an operation that does nothing, leaves its base or outgrows its
   object is a ContentError, so there are never more operations than bytes.
 """
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
+from itertools import islice
 
 from sync import varint
 from sync.codec import joined
@@ -20,6 +23,8 @@ from sync.varint import Cursor
 # Bytes on the wire, fitted to the real edits of facts A.2: per operation, per literal byte.
 _OPERATION_COST, _LITERAL_COST = 2.3, 0.27
 _SMALL_COST = 60
+_LAST_BYTES = re.compile(rb"[\0-\x7f]")
+"""Those that end a number."""
 
 
 class EditCodec:
@@ -43,20 +48,16 @@ class EditCodec:
                 varint.append(inserts, len(operation.insert))
                 literals.append(operation.insert)
         out = bytearray()
-        for stream in (counts, copies, deletes, inserts):
-            append_stream(out, bytes(stream), b"")
-        append_stream(out, b"".join(literals), joined(olds))
+        append_stream(out, bytes(counts + copies + deletes + inserts))
+        append_stream(out, b"".join(literals), joined(olds), text=True)
         return bytes(out)
 
     def decode(self, payload: bytes, olds: Sequence[bytes], sizes: Sequence[int]) -> list[bytes]:
         """See `Codec`."""
-        # A number has at most four bytes and an operation spends at least four of its object.
-        most = sum(map(len, olds)) + sum(sizes) + len(sizes)
+        # An operation is worth four bytes; an object that goes whole has four numbers of four.
+        most = sum(map(len, olds)) + sum(sizes) + 16 * len(sizes)
         cursor = Cursor(payload, "edit")
-        counts, copies, deletes, inserts = (
-            Cursor(read_stream(cursor, most, b""), f"edit {name}")
-            for name in ("counts", "copies", "deletions", "insertions")
-        )
+        counts, copies, deletes, inserts = _columns(read_stream(cursor, most), len(sizes), most)
         literals = Cursor(read_stream(cursor, sum(sizes), joined(olds)), "edit literals")
         cursor.end()
         news = []
@@ -90,3 +91,30 @@ class EditCodec:
         if cost > _SMALL_COST and cost > 0.85 * len(pack(new, old)):
             return whole
         return script
+
+
+def _columns(plan: bytes, objects: int, most: int) -> Iterator[Cursor]:
+    """The four columns of a plan, cut apart without reading their numbers into memory."""
+    ends = _LAST_BYTES.finditer(plan)
+    at = _after(ends, objects, 0)
+    counts = Cursor(plan[:at], "edit counts")
+    yield counts
+    operations = _total(plan[:at], objects, most)
+    for name in ("copies", "deletions", "insertions"):
+        start, at = at, _after(ends, operations, at)
+        yield Cursor(plan[start:at] if name != "insertions" else plan[start:], f"edit {name}")
+
+
+def _total(counts: bytes, objects: int, most: int) -> int:
+    """How many operations there are. Raises ContentError above `most`."""
+    cursor, total = Cursor(counts, "edit counts"), 0
+    for _ in range(objects):
+        total += cursor.number(most - total)
+    return total
+
+
+def _after(ends: Iterator[re.Match[bytes]], numbers: int, at: int) -> int:
+    """Where the next `numbers` numbers end; `at` when there is none."""
+    for found in islice(ends, numbers):
+        at = found.end()
+    return at

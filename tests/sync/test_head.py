@@ -11,11 +11,11 @@ from sync.head import MAX_HEAD_BYTES, PATTERN, head_to_bytes, pack_head, unpack_
 from tests.simulator import Simulator
 
 
-def test_a_head_is_packed_to_a_third() -> None:
+def test_a_head_is_packed_to_a_quarter() -> None:
     data = head_to_bytes(Simulator().publish("uno"))
     packed = pack_head(data)
     assert unpack_head(packed) == data
-    assert len(packed) < 540 < len(data) / 3
+    assert len(packed) < 400 < len(data) / 4
 
 
 @given(st.binary(max_size=300))
