@@ -27,7 +27,7 @@ LEAST_VOTES = 3
 """So many anchors must agree on where a part was."""
 BLOCK_BYTES = 1024 * 1024
 _WINDOW = 32
-_ANCHOR = re.compile(rb"(?=([mZ\x3e\xa7][\x01-\x20].{30}))", re.DOTALL)
+_ANCHOR = re.compile(rb"(?=([mZ\x3e\xa7][\x01-\x20a].{30}))", re.DOTALL)
 _RARITY = 512
 """One in so many places of random bytes is an anchor."""
 _STORED_FROM = 0.99
@@ -112,10 +112,11 @@ class Cutter:
 
 def _even(size: int, most: int) -> Iterator[Range]:
     """Ranges without old bytes, about equally long."""
-    count = -(-size // most)
+    count = max(1, -(-size // most))
     edges = [size * n // count for n in range(count + 1)]
     for at, stop in zip(edges, edges[1:], strict=False):
-        yield Range(at, stop, 0, 0)
+        if at < stop:
+            yield Range(at, stop, 0, 0)
 
 
 def _by_pieces(pieces: Iterator[Piece], most: int) -> Iterator[Range]:

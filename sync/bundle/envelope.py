@@ -17,7 +17,7 @@ from sync.manifest import Manifest
 from sync.varint import Cursor
 
 MAGIC = b"CHB"
-VERSION = 1
+VERSION = 2
 FLAG_BASE = 1
 ROOT_BYTES = 8
 """So many bytes of a root tell versions apart; to believe one, all of it is compared."""
