@@ -7,14 +7,17 @@
 * Only the windows, one part and its range are in memory.
 """
 
+import hashlib
 import re
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
+from sync.bundle.ahead import ahead
 from sync.bundle.header import MAX_GROUP_BYTES, MIN_PART_BYTES
-from sync.bundle.parts import Part
+from sync.bundle.memory import VERSION, Forgetful, Memory
+from sync.bundle.parts import INSIDE, Part
 from sync.codec import Sliceable
 from sync.codec.frame import STORED, roughly
 from sync.codec.layout import layout
@@ -48,19 +51,23 @@ class Range(NamedTuple):
 class Cutter:
     """Cuts objects into parts of about `part_bytes` old and new bytes."""
 
-    def __init__(self, part_bytes: int = MAX_GROUP_BYTES) -> None:
+    def __init__(
+        self, part_bytes: int = MAX_GROUP_BYTES, memory: Memory | None = None
+    ) -> None:
+        self._memory = memory or Forgetful()
         self._most = max(part_bytes, 4 * MIN_PART_BYTES)
         self._raw, self._zpatch, self._tensor = RawCodec(), ZpatchCodec(), TensorCodec()
 
     def write(self, new: Sliceable, old: Sliceable, write: Write) -> int:
         """Writes all parts of `new`, told from `old` (empty: from nothing); their length."""
+        def encoded(cut: Range) -> tuple[Range, str, bytes]:
+            codec, payload = self._remembered(new[cut.at : cut.stop], old[cut.start : cut.end], cut)
+            return cut, codec, payload
+
         length = expected = 0
-        for cut in self._ranges(new, old):
-            was = old[cut.start : cut.end]
-            codec, payload = self._encoded(new[cut.at : cut.stop], was, cut)
-            if codec == self._raw.name:
-                was = b""
-            part = Part(codec, cut.stop - cut.at, cut.start, len(was), len(payload))
+        for cut, codec, payload in ahead(encoded, self._ranges(new, old)):
+            was = 0 if codec == self._raw.name else cut.end - cut.start
+            part = Part(codec, cut.stop - cut.at, cut.start, was, len(payload))
             head = part.to_bytes(expected)
             if was:
                 expected = cut.end
@@ -69,11 +76,22 @@ class Cutter:
             length += len(head) + len(payload)
         return length
 
+    def _remembered(self, new: bytes, old: bytes, cut: Range) -> tuple[str, bytes]:
+        """The shortest payload, and its codec; one that was dear is kept."""
+        if not old and roughly(new) > _STORED_FROM * len(new):
+            return self._raw.name, bytes([STORED]) + new
+        key = hashlib.sha256(b"part %d" % VERSION)
+        for data in (new, old, repr([p._replace(old=p.old - cut.start) for p in cut.pieces]).encode()):
+            key.update(hashlib.sha256(data).digest())
+        kept = self._memory.recall(key.digest())
+        if kept is not None:
+            return INSIDE[kept[0]], kept[1:]
+        codec, payload = self._encoded(new, old, cut)
+        self._memory.keep(key.digest(), bytes([INSIDE.index(codec)]) + payload)
+        return codec, payload
+
     def _encoded(self, new: bytes, old: bytes, cut: Range) -> tuple[str, bytes]:
-        """The shortest payload, and its codec."""
         if not old:
-            if roughly(new) > _STORED_FROM * len(new):
-                return self._raw.name, bytes([STORED]) + new
             return self._raw.name, self._raw.encode([old], [new])
         found = [(self._zpatch.name, self._zpatch.encode([old], [new]))]
         if cut.pieces:

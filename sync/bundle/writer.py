@@ -11,19 +11,23 @@
 """
 
 import contextlib
+import hashlib
 import io
 import shutil
 import tempfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
+from itertools import groupby
 from pathlib import Path
 from typing import BinaryIO
 
 from sync.bundle import envelope
+from sync.bundle.ahead import ahead
 from sync.bundle.bases import BaseFinder
 from sync.bundle.cutter import BLOCK_BYTES, Cutter
 from sync.bundle.header import (
+    CODECS,
     MAX_GROUP_BYTES,
     MAX_OBJECT_BYTES,
     MAX_WHOLE_BYTES,
@@ -34,13 +38,14 @@ from sync.bundle.header import (
     Packed,
     Reference,
 )
+from sync.bundle.memory import VERSION, Forgetful, Memory
 from sync.bundle.reader import BundleReader, Opened
 from sync.canonical import Digest
 from sync.codec import Codec, Sliceable
 from sync.codec.edit import EditCodec
 from sync.codec.layout import layout
 from sync.codec.raw import RawCodec
-from sync.codec.script import LOOK_BYTES, Differ, is_text
+from sync.codec.script import LOOK_BYTES, is_text
 from sync.codec.tensor import TensorCodec
 from sync.codec.zpatch import ZpatchCodec
 from sync.errors import ContentError
@@ -58,7 +63,8 @@ class BundleWriter:
     """Writes the bundle from `base` (nothing when None) to `target`.
 
     `read` gives the bytes of any object of either, `opened` the same in slices (default: by
-    `read`), for long ones; `differ` tells edit scripts (default: 20 seconds of them in all);
+    `read`), for long ones; `memory` has what was learnt from earlier bundles (default: nothing,
+    and 20 seconds to tell edit scripts); both are called by several threads;
     `group_bytes` and `whole_bytes` are for tests.
     """
 
@@ -69,12 +75,13 @@ class BundleWriter:
         read: Callable[[Digest], bytes],
         *,
         opened: Opened | None = None,
-        differ: Differ | None = None,
+        memory: Memory | None = None,
         group_bytes: int = MAX_GROUP_BYTES,
         whole_bytes: int = MAX_WHOLE_BYTES,
     ) -> None:
         self._base = base
         self._olds = base.by_path() if base else {}
+        self._root = base.root if base else None
         self._target = target
         self._read = read
         self._opened = opened or (lambda name: contextlib.nullcontext(read(name)))
@@ -82,9 +89,10 @@ class BundleWriter:
         self._whole_bytes = whole_bytes
         self._raw = RawCodec()
         self._zpatch = ZpatchCodec()
-        self._edit = EditCodec(differ)
+        self._memory = memory or Forgetful()
+        self._edit = EditCodec(self._memory.script)
         self._tensor = TensorCodec()
-        self._cutter = Cutter(group_bytes)
+        self._cutter = Cutter(group_bytes, self._memory)
         self._sorts: dict[Digest, int] = {}
 
     def write(self) -> bytes:
@@ -105,12 +113,12 @@ class BundleWriter:
     def _header(self, payloads: BinaryIO) -> bytes:
         """The header of the bundle, after its payloads were written."""
         pairs, references = self._sort()
-        groups = tuple(self._group(pairs, payloads) for pairs in self._slices(pairs))
+        groups = tuple(self._groups(pairs, payloads))
         olds = self._base.entries if self._base else ()
         kept = self._target.by_path()
         header = Header(
             channel=self._target.channel,
-            base=self._base.root if self._base else None,
+            base=self._root,
             target=self._target.root,
             groups=groups,
             references=references,
@@ -171,8 +179,19 @@ class BundleWriter:
     def _packed(self, entry: Entry, label: Label, finder: BaseFinder) -> Packed:
         if entry.size > self._whole_bytes:
             return Packed(label, entry.size, finder.find_long(entry))
+        return Packed(label, entry.size, self._base_of(entry, finder))
+
+    def _base_of(self, entry: Entry, finder: BaseFinder) -> Entry | None:
+        if self._base is None:
+            return None
+        choice = f"base {VERSION} {self._root} {entry.hash} {entry.path}"
+        key = hashlib.sha256(choice.encode()).digest()
+        kept = self._memory.recall(key)
+        if kept is not None:
+            return self._olds.get(kept.decode())
         base = finder.find(entry, self._read(entry.hash))
-        return Packed(label, entry.size, base)
+        self._memory.keep(key, base.path.encode() if base else b"")
+        return base
 
     def _slices(self, pairs: Sequence[Pair]) -> Iterator[list[Pair]]:
         """Runs of objects that fit into a group with their bases; one alone may be larger."""
@@ -199,19 +218,41 @@ class BundleWriter:
         if run:
             yield run
 
-    def _group(self, pairs: Sequence[Pair], payloads: BinaryIO) -> Group:
-        """The group of `pairs`, its payload written by the best codec."""
-        [entry, packed] = pairs[0]
-        whole = packed.size + (packed.base.size if packed.base else 0) <= self._whole_bytes
-        if len(pairs) == 1 and not whole:
-            return self._parts(entry, packed, payloads)
+    def _groups(self, pairs: Sequence[Pair], payloads: BinaryIO) -> Iterator[Group]:
+        """The groups in order, their payloads written."""
+        for whole, slices in groupby(self._slices(pairs), self._whole):
+            if whole:
+                for group, payload in ahead(self._remembered, slices):
+                    payloads.write(payload)
+                    yield group
+            else:
+                for [(entry, packed)] in slices:
+                    yield self._parts(entry, packed, payloads)
+
+    def _whole(self, pairs: Sequence[Pair]) -> bool:
+        """False for an object that must travel in parts."""
+        base = pairs[0][1].base
+        size = pairs[0][1].size + (base.size if base else 0)
+        return len(pairs) > 1 or size <= self._whole_bytes
+
+    def _remembered(self, pairs: Sequence[Pair]) -> tuple[Group, bytes]:
+        """The group of `pairs` and its payload, written once for all bundles it is in."""
+        objects = tuple(packed for _, packed in pairs)
+        key = hashlib.sha256(b"group %d" % VERSION)
+        for entry, packed in pairs:
+            key.update(f"{entry.hash}{packed.base.hash if packed.base else '-'}".encode())
+            key.update(b"m" if self._sort_of(entry) == _MODEL else b"")
+        kept = self._memory.recall(key.digest())
+        if kept is not None:
+            check, codec, payload = kept[:4], CODECS[kept[4]], kept[5:]
+            return Group(codec, objects, len(payload), int.from_bytes(check, "little")), payload
         news = [self._read(entry.hash) for entry, _ in pairs]
         olds = [self._read(p.base.hash) if p.base else b"" for _, p in pairs]
-        model = self._sort_of(entry) == _MODEL
-        codec, payload = self._encoded(olds, news, model)
-        payloads.write(payload)
-        objects = tuple(packed for _, packed in pairs)
-        return Group(codec, objects, len(payload), zlib.crc32(b"".join(news)))
+        codec, payload = self._encoded(olds, news, self._sort_of(pairs[0][0]) == _MODEL)
+        group = Group(codec, objects, len(payload), zlib.crc32(b"".join(news)))
+        check = group.check.to_bytes(4, "little")
+        self._memory.keep(key.digest(), check + bytes([CODECS.index(codec)]) + payload)
+        return group, payload
 
     def _parts(self, entry: Entry, packed: Packed, payloads: BinaryIO) -> Group:
         """The group of one long object."""

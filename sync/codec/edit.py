@@ -14,7 +14,7 @@ from itertools import islice
 
 from sync import varint
 from sync.codec import joined
-from sync.codec.frame import pack
+from sync.codec.frame import roughly
 from sync.codec.script import Differ, LineDiffer, Operation, Script
 from sync.codec.streams import append_stream, read_stream
 from sync.errors import ContentError
@@ -23,6 +23,8 @@ from sync.varint import Cursor
 # Bytes on the wire, fitted to the real edits of facts A.2: per operation, per literal byte.
 _OPERATION_COST, _LITERAL_COST = 2.3, 0.27
 _SMALL_COST = 60
+_ROUGH = 0.75
+"""What packing well makes of a rough length, and that a script must be clearly shorter."""
 _LAST_BYTES = re.compile(rb"[\0-\x7f]")
 """Those that end a number."""
 
@@ -88,7 +90,7 @@ class EditCodec:
         if script is None or 4 * len(script) > len(old) + len(new):
             return whole
         cost = _OPERATION_COST * len(script) + _LITERAL_COST * sum(len(o.insert) for o in script)
-        if cost > _SMALL_COST and cost > 0.85 * len(pack(new, old)):
+        if cost > _SMALL_COST and cost > _ROUGH * roughly(new, old):
             return whole
         return script
 

@@ -25,7 +25,7 @@ MIN_DICTIONARY = 8
 """zstd takes no shorter one."""
 
 _FAST_FROM = 8 * 1024 * 1024
-_BEST, _FAST = 22, 19
+_BEST, _FAST, _QUICK, _QUICKEST = 22, 19, 9, 1
 _SMALL, _ALL = 256 * 1024, 2**63
 _CHAINS = ((_ALL, 2, 0), (4 * 1024 * 1024, 1, 0), (_SMALL, 0, 0), (_SMALL, 3, 0), (_SMALL, 4, 0),
            (_SMALL, 0, 2), (_SMALL, 3, 2))  # fmt: skip
@@ -102,9 +102,11 @@ def _unchained(packed: bytes, size: int, dictionary: bytes) -> bytes:
         raise ContentError(f"frame: {error}") from error
 
 
-def roughly(data: bytes) -> int:
+def roughly(data: bytes, dictionary: bytes = b"") -> int:
     """About how long a frame of `data` will be, found quickly."""
-    return min(len(zstandard.ZstdCompressor(level=1).compress(data)), len(data) + 1)
+    level = _QUICK if dictionary else _QUICKEST
+    squeezer = zstandard.ZstdCompressor(level=level, dict_data=_dictionary(dictionary))
+    return min(len(squeezer.compress(data)), len(data) + 1)
 
 
 def compress(data: bytes, level: int = 19) -> bytes:

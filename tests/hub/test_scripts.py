@@ -33,8 +33,8 @@ def kept(folder: Path, told: Differ, max_bytes: int = 1_000_000) -> Scripts:
 
 def ask(scripts: Scripts, *pairs: tuple[bytes, bytes]) -> list[Script | None]:
     """One bundle that compares `pairs`."""
-    with scripts.differ() as differ:
-        return [differ(old, new) for old, new in pairs]
+    with scripts.memory() as memory:
+        return [memory.script(old, new) for old, new in pairs]
 
 
 def edit(number: int) -> tuple[bytes, bytes]:
@@ -61,7 +61,7 @@ def test_what_has_no_script_is_asked_again(tmp_path: Path) -> None:
 
 def test_the_longest_unused_goes_first(tmp_path: Path) -> None:
     told = Counting()
-    scripts = kept(tmp_path, told, max_bytes=90)
+    scripts = kept(tmp_path, told, max_bytes=280)
     ask(scripts, edit(1))
     ask(scripts, edit(2), edit(3))
     ask(scripts, edit(1))
@@ -115,9 +115,9 @@ def test_nothing_is_kept_of_a_bundle_that_failed(tmp_path: Path) -> None:
     world.objects.clear()
 
     def build() -> None:
-        with scripts.differ() as differ:
-            differ(*edit(1))
-            BundleWriter(None, target, world.read, differ=differ).write()
+        with scripts.memory() as memory:
+            memory.script(*edit(1))
+            BundleWriter(None, target, world.read, memory=memory).write()
 
     with pytest.raises(ContentError, match="damaged"):
         build()

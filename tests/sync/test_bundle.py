@@ -17,6 +17,7 @@ from sync.bundle import (
     offer_to_bytes,
 )
 from sync.bundle.header import MAX_OBJECT_BYTES
+from sync.bundle.memory import Forgetful
 from sync.canonical import digest, encode
 from sync.codec.script import Script
 from sync.errors import ContentError
@@ -223,7 +224,7 @@ def test_scripts_come_from_the_differ_that_is_given() -> None:
 
     base = world.manifest({"a.json": prose(1)})
     target = world.manifest({"a.json": prose(1) + b"x"})
-    data = BundleWriter(base, target, world.read, differ=differ).write()
+    data = BundleWriter(base, target, world.read, memory=Forgetful(differ)).write()
     assert asked == [(prose(1), prose(1) + b"x")]
     assert [g.codec for g in BundleReader(data, base).header.groups] == ["zpatch"]
 
