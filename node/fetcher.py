@@ -22,7 +22,7 @@ from sync import manifest as manifests
 from sync.bundle import BundleReader, DamagedBaseError, Offer
 from sync.bundle.header import MAX_WHOLE_BYTES
 from sync.canonical import Digest, digest
-from sync.errors import ChaskiError, ContentError, TransportError
+from sync.errors import ChaskiError, ContentError, SpaceError, TransportError
 from sync.journal import Download, Journal
 from sync.manifest import Entry, Manifest
 from sync.plan import FLOOR_BYTES, choose
@@ -169,6 +169,11 @@ class Fetcher:
     async def _fetch(self, source: Source, entry: Entry) -> None:
         self._step("repair")
         if entry.size > MAX_WHOLE_BYTES:
+            if self._room.free() - entry.size < self._room.floor_bytes:
+                raise SpaceError(
+                    f"object {entry.hash[:12]} of {entry.size:,} bytes does not fit on the disk",
+                    hint="free some space; the next sync fetches it",
+                )
             await fetch_long(source, self._blobs, self._worker, entry)
             return
         data = await source.object(entry.hash)

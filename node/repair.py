@@ -22,10 +22,11 @@ async def fetch_long(source: Source, blobs: Blobs, worker: Worker, entry: Entry)
     if at > entry.size:
         path.unlink()
         at = 0
-    async with aclosing(source.chunks(entry.hash, at, entry.size)) as pieces:
-        async for piece in pieces:
-            await worker.run(append, path, piece)
-            at += len(piece)
+    if at < entry.size:
+        async with aclosing(source.chunks(entry.hash, at, entry.size)) as pieces:
+            async for piece in pieces:
+                await worker.run(append, path, piece)
+                at += len(piece)
     if at < entry.size:
         raise TransportError(f"object {entry.hash[:12]} ended early")
     await worker.run(blobs.keep, entry.hash)
