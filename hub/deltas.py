@@ -87,9 +87,7 @@ class Deltas:
     def _build(self, channel: str, base: Manifest | None, target: Manifest) -> Offer:
         with temporary(self._bundles) as path:
             with self._scripts.memory() as memory:
-                writer = BundleWriter(
-                    base, target, self._read, opened=self._opened, memory=memory
-                )
+                writer = BundleWriter(base, target, self._read, opened=self._opened, memory=memory)
                 with space_errors(str(path)):
                     writer.write_file(path)
             offer = bundle.offer(channel, base, target, path)

@@ -83,7 +83,9 @@ class Scripts:
         if db is None:
             return 0
         with contextlib.closing(db):
-            return int(db.execute("SELECT count(*) FROM scripts WHERE length(pair) = 64").fetchone()[0])
+            return int(
+                db.execute("SELECT count(*) FROM scripts WHERE length(pair) = 64").fetchone()[0]
+            )
 
     def _open(self) -> Database | None:
         """The database; begun anew when it is damaged, None when it cannot be had."""
@@ -91,9 +93,7 @@ class Scripts:
             try:
                 make_folder(self._path.parent)
                 db = Database(
-                    sqlite3.connect(
-                        self._path, timeout=self._busy_seconds, check_same_thread=False
-                    )
+                    sqlite3.connect(self._path, timeout=self._busy_seconds, check_same_thread=False)
                 )
                 migrations.apply(db)
             except sqlite3.OperationalError:
@@ -160,7 +160,8 @@ class Kept:
             self._db.conn.execute(
                 """DELETE FROM scripts WHERE pair IN (
                     SELECT pair FROM (
-                        SELECT pair, sum(length(pair) + length(script)) OVER (ORDER BY used DESC, pair) AS upto
+                        SELECT pair,
+                        sum(length(pair) + length(script)) OVER (ORDER BY used DESC, pair) AS upto
                         FROM scripts
                     ) WHERE upto > ?
                 )""",

@@ -6,7 +6,7 @@
     objects/ab/abcdef…      content-addressed objects
     bundles/DIGEST          immutable bundles
     offers/ID/BASE/TARGET.json
-    scripts.db              edit scripts, a cache; nothing in it is served
+    scripts.db              edit scripts and payloads, a cache; nothing in it is served
 
 * The server reads, the publisher writes; a reader never sees a half-written file.
 * Names come from the network: a bad one is answered like an unknown one, with None.

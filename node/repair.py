@@ -16,7 +16,7 @@ from sync.transport import Source
 
 
 async def fetch_long(source: Source, blobs: Blobs, worker: Worker, entry: Entry) -> None:
-    """Brings the object of `entry` into `blobs`. Raises TransportError, ContentError, SpaceError."""
+    """Brings the object of `entry` into `blobs`. TransportError, ContentError, SpaceError."""
     path = blobs.part(entry.hash)
     at = path.stat().st_size if path.exists() else 0
     if at > entry.size:

@@ -249,9 +249,7 @@ class ObjectStore:
                 hashed.update(piece)
                 yield piece
 
-        path = atomic_pieces(
-            self._folder, seen(), lambda: self.path(Digest(hashed.hexdigest()))
-        )
+        path = atomic_pieces(self._folder, seen(), lambda: self.path(Digest(hashed.hexdigest())))
         return Digest(path.name)
 
     def part(self, name: Digest) -> Path:
@@ -322,7 +320,8 @@ class ObjectStore:
 
 def _unread(name: Digest, error: OSError) -> ContentError:
     return ContentError(
-        f"object {name[:12]} cannot be read: {error.strerror}", hint="the next sync fetches it again"
+        f"object {name[:12]} cannot be read: {error.strerror}",
+        hint="the next sync fetches it again",
     )
 
 

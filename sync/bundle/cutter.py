@@ -12,6 +12,7 @@ import re
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 from sync.bundle.ahead import ahead
@@ -51,15 +52,14 @@ class Range(NamedTuple):
 class Cutter:
     """Cuts objects into parts of about `part_bytes` old and new bytes."""
 
-    def __init__(
-        self, part_bytes: int = MAX_GROUP_BYTES, memory: Memory | None = None
-    ) -> None:
+    def __init__(self, part_bytes: int = MAX_GROUP_BYTES, memory: Memory | None = None) -> None:
         self._memory = memory or Forgetful()
         self._most = max(part_bytes, 4 * MIN_PART_BYTES)
         self._raw, self._zpatch, self._tensor = RawCodec(), ZpatchCodec(), TensorCodec()
 
     def write(self, new: Sliceable, old: Sliceable, write: Write) -> int:
         """Writes all parts of `new`, told from `old` (empty: from nothing); their length."""
+
         def encoded(cut: Range) -> tuple[Range, str, bytes]:
             codec, payload = self._remembered(new[cut.at : cut.stop], old[cut.start : cut.end], cut)
             return cut, codec, payload
@@ -81,7 +81,11 @@ class Cutter:
         if not old and roughly(new) > _STORED_FROM * len(new):
             return self._raw.name, bytes([STORED]) + new
         key = hashlib.sha256(b"part %d" % VERSION)
-        for data in (new, old, repr([p._replace(old=p.old - cut.start) for p in cut.pieces]).encode()):
+        for data in (
+            new,
+            old,
+            repr([p._replace(old=p.old - cut.start) for p in cut.pieces]).encode(),
+        ):
             key.update(hashlib.sha256(data).digest())
         kept = self._memory.recall(key.digest())
         if kept is not None:
@@ -132,7 +136,7 @@ def _even(size: int, most: int) -> Iterator[Range]:
     """Ranges without old bytes, about equally long."""
     count = max(1, -(-size // most))
     edges = [size * n // count for n in range(count + 1)]
-    for at, stop in zip(edges, edges[1:], strict=False):
+    for at, stop in pairwise(edges):
         if at < stop:
             yield Range(at, stop, 0, 0)
 
@@ -168,7 +172,7 @@ def _span(pieces: Sequence[Piece], before: int, most: int) -> tuple[int, int]:
     if not told:
         return before, before
     start, end = min(p.old for p in told), max(p.old + p.length for p in told)
-    return (before if 0 <= start - before and end - before <= most else start), end
+    return (before if start - before >= 0 and end - before <= most else start), end
 
 
 def _anchors(data: Sliceable, start: int, stop: int, rarity: int) -> Iterator[tuple[bytes, int]]:

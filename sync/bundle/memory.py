@@ -10,7 +10,6 @@ from typing import Protocol
 
 from sync.codec.script import Differ, LineDiffer, Script
 
-
 VERSION = 1
 """Part of every key; changes when payloads are written differently."""
 

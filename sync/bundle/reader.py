@@ -29,7 +29,6 @@ from sync.codec.zpatch import ZpatchCodec
 from sync.errors import ContentError
 from sync.manifest import Entry, Manifest, manifest
 
-
 Opened = Callable[[Digest], AbstractContextManager[Sliceable]]
 """Opens an object of the base, as `ObjectStore.opened` does."""
 

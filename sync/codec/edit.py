@@ -9,7 +9,7 @@
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
 from sync import varint
@@ -23,8 +23,9 @@ from sync.varint import Cursor
 # Bytes on the wire, fitted to the real edits of facts A.2: per operation, per literal byte.
 _OPERATION_COST, _LITERAL_COST = 2.3, 0.27
 _SMALL_COST = 60
-_ROUGH = 0.75
-"""What packing well makes of a rough length, and that a script must be clearly shorter."""
+_SHARES = (0.6, 1.2)
+"""What part of an object's rough length a script may cost. Which is better depends on how much
+the edits of a group resemble each other, so both are tried."""
 _LAST_BYTES = re.compile(rb"[\0-\x7f]")
 """Those that end a number."""
 
@@ -39,20 +40,28 @@ class EditCodec:
 
     def encode(self, olds: Sequence[bytes], news: Sequence[bytes]) -> bytes:
         """See `Codec`."""
-        counts, copies, deletes, inserts = bytearray(), bytearray(), bytearray(), bytearray()
-        literals: list[bytes] = []
-        for old, new in zip(olds, news, strict=True):
-            script = self._script(old, new)
-            varint.append(counts, len(script))
-            for operation in script:
-                varint.append(copies, operation.copy)
-                varint.append(deletes, operation.delete)
-                varint.append(inserts, len(operation.insert))
-                literals.append(operation.insert)
-        out = bytearray()
-        append_stream(out, bytes(counts + copies + deletes + inserts))
-        append_stream(out, b"".join(literals), joined(olds), text=True)
-        return bytes(out)
+        scripts = [
+            self._differ(old, new) if old else None for old, new in zip(olds, news, strict=True)
+        ]
+        wholes = [
+            roughly(new, old) if script and _cost(script) > _SMALL_COST else 0
+            for old, new, script in zip(olds, news, scripts, strict=True)
+        ]
+        tried: dict[tuple[bool, ...], bytes] = {}
+        for share in _SHARES:
+            paying = tuple(
+                script is not None
+                and 4 * len(script) <= len(old) + len(new)
+                and (not whole or _cost(script) <= share * whole)
+                for old, new, script, whole in zip(olds, news, scripts, wholes, strict=True)
+            )
+            if paying not in tried:
+                chosen = [
+                    script if script is not None and pays else _whole(old, new)
+                    for old, new, script, pays in zip(olds, news, scripts, paying, strict=True)
+                ]
+                tried[paying] = _payload(chosen, joined(olds))
+        return min(tried.values(), key=len)
 
     def decode(self, payload: bytes, olds: Sequence[bytes], sizes: Sequence[int]) -> list[bytes]:
         """See `Codec`."""
@@ -83,16 +92,31 @@ class EditCodec:
             stream.end()
         return news
 
-    def _script(self, old: bytes, new: bytes) -> Script:
-        """The script to send: told if it pays, else the object whole."""
-        whole = (Operation(0, len(old), new),) if old or new else ()
-        script = self._differ(old, new) if old else None
-        if script is None or 4 * len(script) > len(old) + len(new):
-            return whole
-        cost = _OPERATION_COST * len(script) + _LITERAL_COST * sum(len(o.insert) for o in script)
-        if cost > _SMALL_COST and cost > _ROUGH * roughly(new, old):
-            return whole
-        return script
+
+def _payload(scripts: Iterable[Script], dictionary: bytes) -> bytes:
+    counts, copies, deletes, inserts = bytearray(), bytearray(), bytearray(), bytearray()
+    literals: list[bytes] = []
+    for script in scripts:
+        varint.append(counts, len(script))
+        for operation in script:
+            varint.append(copies, operation.copy)
+            varint.append(deletes, operation.delete)
+            varint.append(inserts, len(operation.insert))
+            literals.append(operation.insert)
+    out = bytearray()
+    append_stream(out, bytes(counts + copies + deletes + inserts))
+    append_stream(out, b"".join(literals), dictionary, text=True)
+    return bytes(out)
+
+
+def _whole(old: bytes, new: bytes) -> Script:
+    """The script of an object that goes whole into the literals."""
+    return (Operation(0, len(old), new),) if old or new else ()
+
+
+def _cost(script: Script) -> float:
+    """About how many bytes a script is on the wire."""
+    return _OPERATION_COST * len(script) + _LITERAL_COST * sum(len(o.insert) for o in script)
 
 
 def _columns(plan: bytes, objects: int, most: int) -> Iterator[Cursor]:

@@ -98,7 +98,7 @@ def _unchained(packed: bytes, size: int, dictionary: bytes) -> bytes:
         if not first & MANY:
             chunks = lzma2.dressed(chunks, size, lc, pb, alone=not dictionary)
         return lzma2.unpack(chunks, size, dictionary)
-    except lzma2.Unreadable as error:
+    except lzma2.UnreadableError as error:
         raise ContentError(f"frame: {error}") from error
 
 

@@ -29,7 +29,7 @@ _NORMAL, _BINARY_TREE, _NICE, _DEPTH = 2, 0x14, 273, 1000
 _SLACK = 4096
 
 
-class Unreadable(Exception):
+class UnreadableError(Exception):
     """The chunks are not what they should be. `frame.py` makes a ContentError of it."""
 
 
@@ -106,7 +106,7 @@ def chunks(data: bytes, dictionary: bytes, lc: int, pb: int) -> bytes | None:
 
 
 def unpack(packed: bytes, size: int, dictionary: bytes) -> bytes:
-    """The `size` bytes that the chunks hold. Raises Unreadable for anything else."""
+    """The `size` bytes that the chunks hold. Raises UnreadableError for anything else."""
     window = _window(size, dictionary)
     reader = lzma.LZMADecompressor(
         lzma.FORMAT_RAW, filters=[{"id": lzma.FILTER_LZMA2, "dict_size": window}]
@@ -116,22 +116,23 @@ def unpack(packed: bytes, size: int, dictionary: bytes) -> bytes:
             piece = dictionary[at : at + CHUNK_BYTES]
             kind = _NEXT if at else _FIRST
             if reader.decompress(_plain(kind, piece)) != piece:
-                raise Unreadable("a dictionary that does not come back")
+                raise UnreadableError("a dictionary that does not come back")
         out = reader.decompress(packed, max_length=size)
         if not reader.eof and reader.decompress(b"", max_length=1):
-            raise Unreadable(f"more than the {size} bytes declared")
+            raise UnreadableError(f"more than the {size} bytes declared")
     except (lzma.LZMAError, EOFError) as error:
-        raise Unreadable(str(error)) from error
+        raise UnreadableError(str(error)) from error
     if not reader.eof or reader.unused_data or len(out) != size:
-        raise Unreadable(f"{len(out)} bytes where {size} were declared")
+        raise UnreadableError(f"{len(out)} bytes where {size} were declared")
     return out
 
 
 def bare(packed: bytes, size: int) -> bytes | None:
     """What `dressed` needs of chunks that are a single packed one; None for any others."""
+    high = size - 1 >> 16
     single = (
         size <= LONGEST_PIECE
-        and packed[:1] in (bytes([_RESET_STATE | size - 1 >> 16]), bytes([_RESET_ALL | size - 1 >> 16]))
+        and packed[0] in (_RESET_STATE | high, _RESET_ALL | high)
         and len(packed) == _HEADER + 1 + int.from_bytes(packed[3:5], "big") + len(END)
         and packed[_HEADER] == 0
     )  # fmt: skip
@@ -141,7 +142,7 @@ def bare(packed: bytes, size: int) -> bytes | None:
 def dressed(inside: bytes, size: int, lc: int, pb: int, *, alone: bool) -> bytes:
     """Chunks from what `bare` gave; `alone`: there is no dictionary before them."""
     if not 0 < size <= LONGEST_PIECE or len(inside) >= CHUNK_BYTES:
-        raise Unreadable(f"{size} bytes in one chunk of {len(inside)}")
+        raise UnreadableError(f"{size} bytes in one chunk of {len(inside)}")
     head = bytearray([(_RESET_ALL if alone else _RESET_STATE) | size - 1 >> 16])
     head += (size - 1 & 0xFFFF).to_bytes(2, "big") + len(inside).to_bytes(2, "big")
     head.append(pb * 45 + lc)

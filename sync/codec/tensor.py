@@ -268,10 +268,10 @@ def _between(
     """What is between two tensors: where it was before, if it is the same there."""
     length = stop - start
     for place in places:
-        if 0 < length <= MAX_PIECE_BYTES and 0 <= place <= len(old) - length:
-            if old[place : place + length] == new[start:stop]:
-                yield Piece(_KINDS[1], length, place)
-                return
+        fits = 0 < length <= MAX_PIECE_BYTES and 0 <= place <= len(old) - length
+        if fits and old[place : place + length] == new[start:stop]:
+            yield Piece(_KINDS[1], length, place)
+            return
     if length:
         yield Piece(LITERAL, length)
 

@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sync import varint
+from sync.canonical import digest
 from sync.codec.frame import pack
 from sync.errors import ContentError
-from sync.canonical import digest
 from sync.head import MAX_HEAD_BYTES, PATTERN, Head, head_to_bytes, pack_head, unpack_head
 from tests.simulator import Simulator
 
@@ -60,7 +60,7 @@ def test_a_shorthand_that_lies_is_refused(text: bytes, digits: bytes, why: str) 
         unpack_head(bytes(out) + frame + digits)
 
 
-@given(st.text("#%^\\\"aé0", max_size=30))
+@given(st.text('#%^\\"aé0', max_size=30))
 def test_a_head_with_signs_of_its_own_comes_back(text: str) -> None:
     head = Head("escuela", timestamp=text, snapshot=digest(text.encode()) + text, targets=text)
     assert unpack_head(pack_head(head_to_bytes(head))) == head_to_bytes(head)

@@ -160,9 +160,7 @@ def versions(world: World) -> tuple[Manifest, Manifest]:
 
 
 def written(world: World, base: Manifest | None, target: Manifest) -> bytes:
-    return BundleWriter(
-        base, target, world.read, whole_bytes=WHOLE, group_bytes=PART
-    ).write()
+    return BundleWriter(base, target, world.read, whole_bytes=WHOLE, group_bytes=PART).write()
 
 
 def held(folder: Path, world: World, version: Manifest) -> ObjectStore:
@@ -232,7 +230,7 @@ def test_the_base_of_a_long_object_is_hashed_before_it_is_believed(tmp_path: Pat
 
 def test_a_damaged_part_leaves_nothing_in_the_store(tmp_path: Path) -> None:
     world = World()
-    base, target = versions(world)
+    _, target = versions(world)
     data = bytearray(written(world, None, target))
     data[-400_000] ^= 1
     store = ObjectStore(tmp_path)
