@@ -169,5 +169,7 @@ class Kept:
             )
 
     def _row(self, pair: bytes) -> bytes | None:
-        row = self._db.execute("SELECT script FROM scripts WHERE pair = ?", (pair,)).fetchone()
-        return bytes(row[0]) if row else None
+        with contextlib.suppress(sqlite3.DatabaseError):  # a damaged page is a missing row
+            row = self._db.execute("SELECT script FROM scripts WHERE pair = ?", (pair,)).fetchone()
+            return bytes(row[0]) if row else None
+        return None
