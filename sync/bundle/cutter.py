@@ -20,7 +20,7 @@ from sync.bundle.header import MAX_GROUP_BYTES, MIN_PART_BYTES
 from sync.bundle.memory import VERSION, Forgetful, Memory
 from sync.bundle.parts import INSIDE, Part
 from sync.codec import Sliceable
-from sync.codec.frame import STORED, roughly
+from sync.codec.frame import STORED, pack_quickly, roughly
 from sync.codec.layout import layout
 from sync.codec.raw import RawCodec
 from sync.codec.tensor import LITERAL, Piece, TensorCodec, lined_up
@@ -31,10 +31,12 @@ LEAST_VOTES = 3
 """So many anchors must agree on where a part was."""
 BLOCK_BYTES = 1024 * 1024
 _WINDOW = 32
-_ANCHOR = re.compile(rb"(?=([mZ\x3e\xa7][\x01-\x20a].{30}))", re.DOTALL)
-_RARITY = 512
+_ANCHOR = re.compile(rb"m[\x01-\x20a]")
+_RARITY = 1986
 """One in so many places of random bytes is an anchor."""
 _STORED_FROM = 0.99
+_LITTLE, _MUCH = 0.02, 0.95
+"""A part that is so little or so much of its length when packed quickly is not tried otherwise."""
 
 Write = Callable[[bytes], object]
 
@@ -54,7 +56,7 @@ class Cutter:
 
     def __init__(self, part_bytes: int = MAX_GROUP_BYTES, memory: Memory | None = None) -> None:
         self._memory = memory or Forgetful()
-        self._most = max(part_bytes, 4 * MIN_PART_BYTES)
+        self._most = max(part_bytes, 8 * MIN_PART_BYTES)  # half a part is one too
         self._raw, self._zpatch, self._tensor = RawCodec(), ZpatchCodec(), TensorCodec()
 
     def write(self, new: Sliceable, old: Sliceable, write: Write) -> int:
@@ -95,6 +97,10 @@ class Cutter:
         return codec, payload
 
     def _encoded(self, new: bytes, old: bytes, cut: Range) -> tuple[str, bytes]:
+        if not cut.pieces:
+            quick = pack_quickly(new, old)
+            if not _LITTLE * len(new) < len(quick) < _MUCH * len(new):
+                return self._zpatch.name if old else self._raw.name, quick
         if not old:
             return self._raw.name, self._raw.encode([old], [new])
         found = [(self._zpatch.name, self._zpatch.encode([old], [new]))]
@@ -179,7 +185,8 @@ def _anchors(data: Sliceable, start: int, stop: int, rarity: int) -> Iterator[tu
     """The anchors that begin between `start` and `stop`, and where."""
     for at in range(start, stop, BLOCK_BYTES):
         end = min(at + BLOCK_BYTES, stop)
-        for found in _ANCHOR.finditer(data[at : min(end + _WINDOW - 1, len(data))]):
-            window = found[1]
+        block = data[at : min(end + _WINDOW - 1, len(data))]
+        for found in _ANCHOR.finditer(block, 0, end - at):
+            window = block[found.start() : found.start() + _WINDOW]
             if rarity == 1 or zlib.crc32(window) % rarity == 0:
                 yield window, at + found.start()

@@ -43,8 +43,13 @@ def pack(data: bytes, dictionary: bytes = b"", *, text: bool = False) -> bytes:
     return min(forms, key=len)
 
 
-def _squeezed(data: bytes, dictionary: bytes) -> bytes:
-    level = _FAST if len(data) + len(dictionary) > _FAST_FROM else _BEST
+def pack_quickly(data: bytes, dictionary: bytes = b"") -> bytes:
+    """`data` as a zstd frame or as it is, a hundred times faster than `pack`."""
+    return min(bytes([STORED]) + data, _squeezed(data, dictionary, _QUICK), key=len)
+
+
+def _squeezed(data: bytes, dictionary: bytes, level: int = 0) -> bytes:
+    level = level or (_FAST if len(data) + len(dictionary) > _FAST_FROM else _BEST)
     parameters = zstandard.ZstdCompressionParameters.from_level(
         level,
         source_size=len(data),

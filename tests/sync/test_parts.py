@@ -26,7 +26,7 @@ from sync.manifest import Manifest
 from tests.sync.world import World, noise, prose
 
 CODECS = {codec.name: codec for codec in (RawCodec(), ZpatchCodec(), EditCodec(), TensorCodec())}
-PART = 4 * MIN_PART_BYTES
+PART = 8 * MIN_PART_BYTES
 
 
 def told(new: bytes, old: bytes = b"") -> bytes:
@@ -244,14 +244,14 @@ def test_a_damaged_part_leaves_nothing_in_the_store(tmp_path: Path) -> None:
 
 def test_a_long_object_is_never_in_memory_on_either_side(tmp_path: Path) -> None:
     world = World()
-    target = world.manifest({"v.bin": noise(1, 6_000_000)})
+    target = world.manifest({"v.bin": noise(1, 9_000_000)})
     hub = held(tmp_path / "hub", world, target)
     bundle, node = tmp_path / "bundle", ObjectStore(tmp_path / "node")
-    with watched(2_000_000):
+    with watched(3_500_000):
         BundleWriter(
             None, target, hub.get, opened=hub.opened, whole_bytes=WHOLE, group_bytes=PART
         ).write_file(bundle)
-    with watched(2_000_000):
+    with watched(3_500_000):
         reader = BundleReader(bundle)
         assert [entry.path for entry in reader.pour(node)] == ["v.bin"]
         assert reader.target_manifest() == target
