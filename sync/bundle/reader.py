@@ -147,6 +147,7 @@ class BundleReader:
                     news = self._decode(group, self._slice(at, group.length), read)
                 for packed, new in zip(group.objects, news, strict=True):
                     yield packed, iter((new,))
+                news.clear()  # before the next group is decoded
             at += group.length
 
     def _named(self, packed: Packed, name: Digest) -> Entry:
