@@ -16,9 +16,10 @@ from pathlib import Path
 from hub.scripts import Scripts
 from sync import bundle
 from sync.bundle import BundleWriter, Offer
-from sync.canonical import Digest, decode, digest, encode, parse_digest
+from sync.bundle.reader import Opened
+from sync.canonical import Digest, decode, encode, parse_digest
 from sync.errors import ContentError
-from sync.files import atomic_write
+from sync.files import atomic_write, keep, space_errors, temporary
 from sync.manifest import Manifest
 
 NO_BASE = "none"
@@ -29,12 +30,18 @@ class Deltas:
     """Builds and keeps bundles. Any thread may call it."""
 
     def __init__(
-        self, bundles: Path, offers: Path, scripts: Scripts, read: Callable[[Digest], bytes]
+        self,
+        bundles: Path,
+        offers: Path,
+        scripts: Scripts,
+        read: Callable[[Digest], bytes],
+        opened: Opened | None = None,
     ) -> None:
+        """`read` and `opened` give objects whole and in slices, as `ObjectStore` does."""
         self._bundles = bundles
         self._offers = offers
         self._scripts = scripts
-        self._read = read
+        self._read, self._opened = read, opened
         self._building = threading.Lock()
 
     def offer(self, channel: str, base: Manifest | None, target: Manifest) -> Offer:
@@ -63,7 +70,7 @@ class Deltas:
 
     def damaged(self) -> list[Path]:
         """Bundles on disk that do not hash to their name. Reads all of them."""
-        return [path for path in sorted(self._bundles.glob("*")) if not _sound(path)]
+        return [path for path in sorted(self._bundles.glob("[!.]*")) if not _sound(path)]
 
     def prune(self, channel: str, targets: Collection[Digest]) -> int:
         """Forgets what leads to other versions than `targets`; returns how many bundles went."""
@@ -72,16 +79,19 @@ class Deltas:
                 path.unlink(missing_ok=True)
         kept = (_read(path) for path in self._offers.glob("*/*/*.json"))
         needed = {offer.bundle for offer in kept if offer}
-        gone = [path for path in self._bundles.glob("*") if path.name not in needed]
+        gone = [path for path in self._bundles.glob("[!.]*") if path.name not in needed]
         for path in gone:
             path.unlink(missing_ok=True)
         return len(gone)
 
     def _build(self, channel: str, base: Manifest | None, target: Manifest) -> Offer:
-        with self._scripts.differ() as differ:
-            data = BundleWriter(base, target, self._read, differ=differ).write()
-        offer = bundle.offer(channel, base, target, data)
-        atomic_write(self.path(digest(data)), data)
+        with temporary(self._bundles) as path:
+            with self._scripts.memory() as memory:
+                writer = BundleWriter(base, target, self._read, opened=self._opened, memory=memory)
+                with space_errors(str(path)):
+                    writer.write_file(path)
+            offer = bundle.offer(channel, base, target, path)
+            keep(path, self.path(offer.bundle))
         atomic_write(self._offer_path(channel, offer.base, offer.target), encode(offer))
         return offer
 

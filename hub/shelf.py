@@ -6,7 +6,7 @@
     objects/ab/abcdef…      content-addressed objects
     bundles/DIGEST          immutable bundles
     offers/ID/BASE/TARGET.json
-    scripts.db              edit scripts, a cache; nothing in it is served
+    scripts.db              edit scripts and payloads, a cache; nothing in it is served
 
 * The server reads, the publisher writes; a reader never sees a half-written file.
 * Names come from the network: a bad one is answered like an unknown one, with None.
@@ -24,6 +24,7 @@ from hub.deltas import NO_BASE, Deltas
 from hub.scripts import Scripts
 from sync import manifest as manifests
 from sync.bundle import BundleReader, Offer, digests_to_bytes
+from sync.bundle.header import MAX_WHOLE_BYTES
 from sync.canonical import Digest, parse_digest
 from sync.errors import BusyError, ContentError
 from sync.files import ObjectStore, atomic_write, make_folder
@@ -39,8 +40,13 @@ class Shelf:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._objects = ObjectStore(folder / "objects")
-        scripts = Scripts(folder / "scripts.db")
-        self.deltas = Deltas(folder / "bundles", folder / "offers", scripts, self._objects.get)
+        self.deltas = Deltas(
+            folder / "bundles",
+            folder / "offers",
+            Scripts(folder / "scripts.db"),
+            self._objects.get,
+            self._objects.opened,
+        )
 
     # What the server reads.
 
@@ -79,15 +85,21 @@ class Shelf:
         return digests_to_bytes(header, found[1])
 
     def bundle_path(self, digest: str) -> Path | None:
-        """The file of one bundle."""
+        """The file of one bundle; or of one object, whose bytes are as immutable."""
         name = _name(digest)
-        path = self.deltas.path(name) if name else None
-        return path if path and path.is_file() else None
+        paths = (self.deltas.path(name), self._objects.path(name)) if name else ()
+        return next((path for path in paths if path.is_file()), None)
 
     def object(self, digest: str) -> bytes | None:
-        """One whole object. Raises ContentError when it is damaged here."""
+        """One whole object; None for one that is too long for that, see `bundle_path`.
+
+        Raises ContentError when it is damaged here.
+        """
         name = _name(digest)
-        return self._objects.get(name) if name and self._objects.has(name) else None
+        if name is None or not self._objects.has(name):
+            return None
+        short = self._objects.path(name).stat().st_size <= MAX_WHOLE_BYTES
+        return self._objects.get(name) if short else None
 
     def manifest(self, root: str) -> bytes | None:
         """The canonical bytes of the manifest with this root."""
@@ -129,7 +141,7 @@ class Shelf:
 
     def put_pieces(self, pieces: Iterator[bytes], limit: int, what: str) -> tuple[Digest, int]:
         """Puts an object on the shelf as it comes; raises as `put_file`."""
-        return self._objects.put_pieces(pieces, limit, what)
+        return self._objects.put_bounded(pieces, limit, what)
 
     def slice_object(self, name: Digest, start: int, length: int) -> bytes:
         """A part of an object. Raises ContentError: missing or damaged."""

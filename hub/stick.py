@@ -20,7 +20,7 @@ from sync import manifest as manifests
 from sync.bundle import Offer
 from sync.canonical import Digest
 from sync.errors import ContentError, TransportError
-from sync.files import FULL, flush_all, reserve
+from sync.files import FULL, file_pieces, flush_all, reserve
 from sync.transport.directory import STICK, DirectoryWriter, Letters, on_stick
 
 SLACK_BYTES = 1024 * 1024
@@ -99,11 +99,11 @@ def fill(
         for number in shelf.roots():
             writer.put_root(number, shelf.root(number) or b"")
         for name in names:
-            writer.put_object(shelf.object(name) or b"")
+            _put_object(writer, shelf, name)
         for offer in offers:
             told = shelf.digests(channel, offer.base or "none", verdict.root)
             writer.put_digests(offer, told or b"")
-            writer.put_bundle(offer, shelf.deltas.path(offer.bundle).read_bytes())
+            writer.put_bundle(offer, file_pieces(shelf.deltas.path(offer.bundle)))
         writer.put_head(channel, head)
         writer.prune(channel, verdict.root, {o.bundle for o in offers})
     except OSError as error:
@@ -112,6 +112,15 @@ def fill(
         raise TransportError(f"{home}: {error.strerror}", hint=_PULLED) from error
     flush()
     return Filled(home, channel, verdict.version, verdict.root, offers, len(names), need)
+
+
+def _put_object(writer: DirectoryWriter, shelf: Shelf, name: Digest) -> None:
+    data = shelf.object(name)
+    path = shelf.bundle_path(name)
+    if data is not None:
+        writer.put_object(data)
+    elif path is not None and writer.put_long_object(file_pieces(path)) != name:
+        raise ContentError(f"object {name[:12]} is damaged", hint="restore it from its copy")
 
 
 def collect(folder: Path, intake: Intake, *, keep: bool = False) -> Collected:

@@ -19,15 +19,17 @@ from node.agenda import Terms
 from node.carrier import Carrier, Progress, SpoiltError, runs
 from node.instalments import Instalments
 from node.planner import portion
+from node.repair import fetch_long
 from node.store.blobs import Blobs
 from node.store.store import no_step
 from node.worker import Worker
 from sync import manifest as manifests
 from sync.bundle import BundleReader, DamagedBaseError, Offer, digests_from_bytes
+from sync.bundle.header import MAX_WHOLE_BYTES
 from sync.canonical import Digest, digest
-from sync.errors import ChaskiError, ContentError
+from sync.errors import ChaskiError, ContentError, SpaceError
 from sync.journal import Download, Journal
-from sync.manifest import Manifest
+from sync.manifest import Entry, Manifest
 from sync.plan import FLOOR_BYTES, choose
 from sync.transport import RefusedError, Source
 from sync.trust import Verdict
@@ -254,13 +256,13 @@ class Fetcher:
             while True:
                 self._step("object")
                 try:
-                    await self._worker.run(coming.unpack, number, self._blobs.get)
+                    await self._worker.run(coming.unpack, number)
                     break
                 except DamagedBaseError as error:
                     if error.digest in mended:
                         raise
                     mended.add(error.digest)
-                    await self._fetch(source, error.digest)
+                    await self._fetch(source, error.entry)
                 except ContentError as error:
                     if coming.doubt(number):
                         raise SpoiltError(str(error), error.hint) from error
@@ -279,15 +281,17 @@ class Fetcher:
                 if error.digest in mended:
                     raise
                 mended.add(error.digest)
-                await self._fetch(source, error.digest)
+                await self._fetch(source, error.entry)
 
     def _decode(self, path: Path, base: Manifest | None, verdict: Verdict) -> Manifest:
         reader = BundleReader(path, base)
-        if (reader.header.channel, reader.header.target) != (verdict.channel, verdict.root):
+        header = reader.header
+        if header.channel != verdict.channel or not header.leads_to(verdict.root):
             raise ContentError(f"bundle {path.stem[:12]} is for another version than was signed")
-        for _, data in reader.objects(self._blobs.get):
+        if header.unpacked > verdict.full_size:
+            raise ContentError(f"bundle {path.stem[:12]} holds more than the signed version")
+        for _ in reader.pour(self._blobs):
             self._step("object")
-            self._blobs.put(data)
         target = reader.target_manifest()
         _proved(target, verdict, path.stem)
         return target
@@ -300,14 +304,24 @@ class Fetcher:
         look = self._blobs.damaged if deep else self._blobs.missing
         broken = await self._worker.run(lambda: list(look(manifest)))
         for entry in broken:
-            await self._fetch(source, entry.hash)
+            await self._fetch(source, entry)
         return len(broken)
 
-    async def _fetch(self, source: Source, name: Digest) -> None:
+    async def _fetch(self, source: Source, entry: Entry) -> None:
         self._step("repair")
-        data = await source.object(name)
-        if digest(data) != name:
-            raise ContentError(f"object {name[:12]} came damaged", hint="the next sync asks again")
+        if entry.size > MAX_WHOLE_BYTES:
+            if self._room.free() - entry.size < self._room.floor_bytes:
+                raise SpaceError(
+                    f"object {entry.hash[:12]} of {entry.size:,} bytes does not fit on the disk",
+                    hint="free some space; the next sync fetches it",
+                )
+            await fetch_long(source, self._blobs, self._worker, entry)
+            return
+        data = await source.object(entry.hash)
+        if digest(data) != entry.hash:
+            raise ContentError(
+                f"object {entry.hash[:12]} came damaged", hint="the next sync asks again"
+            )
         await self._worker.run(self._blobs.put, data)
 
 

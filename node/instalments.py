@@ -11,7 +11,6 @@ from node.agenda import Terms
 from node.planner import Part
 from node.store.blobs import Blobs
 from sync.bundle import BundleReader, Label
-from sync.canonical import Digest
 from sync.errors import ContentError
 from sync.journal import Download
 from sync.manifest import Entry, Manifest
@@ -55,17 +54,16 @@ class Instalments:
         """The groups that have come and are not unpacked."""
         return [n for n in sorted(self._left) if not self._download.cost(*self._spans[n])]
 
-    def unpack(self, number: int, read: Callable[[Digest], bytes]) -> None:
+    def unpack(self, number: int) -> None:
         """Stores the objects of a group that has come. Raises ContentError, SpaceError."""
-        made = self._reader.group(number, read)
-        for (entry, data), promised in zip(made, self._wanted[number], strict=True):
+        made = self._reader.pour_group(number, self._blobs)
+        for entry, promised in zip(made, self._wanted[number], strict=True):
             if entry.hash != promised.hash:
                 raise ContentError(
                     f"bundle {self._reader.name}, group {number}: {entry.path} is not what was"
                     " promised",
                     hint="it is thrown away and fetched again",
                 )
-            self._blobs.put(data)
         self._left.discard(number)
 
     def doubt(self, number: int) -> bool:

@@ -33,7 +33,7 @@ class Blobs(ObjectStore):
         """Entries whose object is missing or does not hash to its name. Reads everything."""
         for entry in _once(manifest):
             try:
-                self.get(entry.hash)
+                self.check(entry.hash)
             except ContentError:
                 yield entry
 

@@ -12,6 +12,7 @@
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
+from pathlib import PurePosixPath
 
 from sync.canonical import Digest
 from sync.manifest import Entry, Manifest
@@ -24,6 +25,8 @@ MAX_INDEXED_BYTES = 4 * 1024 * 1024
 GOOD_SHARE = 0.5
 CLEARLY_MORE = 0.2
 LEAST_SHARE = 0.05
+LONG_SHARE = 0.25
+"""By what part of its size the base of a long object may be longer or shorter."""
 
 _SHINGLE = re.compile(rb"(?=([m\x00-\x07\x80-\x87].{15}))", re.DOTALL)
 
@@ -41,8 +44,8 @@ class BaseFinder:
     ) -> None:
         self._read = read
         self._olds = base.by_path() if base else {}
-        kept = target.by_path()
-        self._candidates = sorted(self._olds.values(), key=lambda e: (e.path in kept, e.path))
+        self._kept = target.by_path()
+        self._candidates = sorted(self._olds.values(), key=lambda e: (e.path in self._kept, e.path))
         self._sharers: dict[bytes, list[int]] | None = None
 
     def find(self, entry: Entry, data: bytes) -> Entry | None:
@@ -58,6 +61,18 @@ class BaseFinder:
         if nearest and shared >= max(LEAST_SHARE, share + CLEARLY_MORE if own else 0.0):
             return nearest
         return own
+
+    def find_long(self, entry: Entry) -> Entry | None:
+        """The base for an object too long to be read: at its path, or nearest in size among
+        those whose names end like its own and whose path is gone, or not."""
+        own = self._olds.get(entry.path)
+        like = [
+            (old.path in self._kept, abs(old.size - entry.size), old.path)
+            for old in self._olds.values()
+            if PurePosixPath(old.path).suffix == PurePosixPath(entry.path).suffix
+            and abs(old.size - entry.size) <= LONG_SHARE * entry.size
+        ]
+        return own or (self._olds[min(like)[-1]] if like else None)
 
     def _nearest(self, shingles: frozenset[bytes]) -> tuple[Entry | None, float]:
         if self._sharers is None:

@@ -11,18 +11,19 @@ import zlib
 from sync import varint
 from sync.bundle import table
 from sync.bundle.header import Header
-from sync.canonical import Digest
 from sync.codec.frame import pack, unpack
 from sync.errors import ContentError
 from sync.manifest import Manifest
 from sync.varint import Cursor
 
 MAGIC = b"CHB"
-VERSION = 1
+VERSION = 2
 FLAG_BASE = 1
+ROOT_BYTES = 8
+"""So many bytes of a root tell versions apart; to believe one, all of it is compared."""
 CHECK_BYTES = 4
 MAX_TABLE_BYTES = 16 * 1024 * 1024
-PREAMBLE_BYTES = 4 + 1 + 32 + 32 + 2 * varint.MAX_BYTES
+PREAMBLE_BYTES = 4 + 1 + 2 * ROOT_BYTES + 2 * varint.MAX_BYTES
 """No table begins later than this."""
 
 
@@ -39,7 +40,8 @@ def write(header: Header, base: Manifest | None) -> bytes:
     out = bytearray(MAGIC)
     out.append(VERSION)
     out.append(FLAG_BASE if header.base else 0)
-    out += bytes.fromhex(header.target + (header.base or ""))
+    for root in (header.target, header.base or ""):
+        out += bytes.fromhex(root)[:ROOT_BYTES]
     varint.append(out, len(columns))
     varint.append(out, len(frame))
     out += frame
@@ -62,21 +64,21 @@ def read(data: bytes, base: Manifest | None) -> Header:
     if zlib.crc32(body).to_bytes(CHECK_BYTES, "little") != data[-CHECK_BYTES:]:
         raise ContentError("damaged")
     cursor = Cursor(body, "preamble")
-    base_root, target = _roots(cursor)
+    start, target = _roots(cursor)
     held = base.root if base else None
-    if base_root != held:
+    if start != (held[: 2 * ROOT_BYTES] if held else None):
         raise ContentError(
-            f"made for base {_short(base_root)}, not for {_short(held)}",
+            f"made for base {_short(start)}, not for {_short(held)}",
             hint="ask for a bundle from the version that is installed",
         )
     size = cursor.number(MAX_TABLE_BYTES)
     frame = cursor.take(cursor.number(size + 1))
     cursor.end()
-    return table.read(unpack(frame, size, _dictionary(base)), base, base_root, target)
+    return table.read(unpack(frame, size, _dictionary(base)), base, held, target)
 
 
-def _roots(cursor: Cursor) -> tuple[Digest | None, Digest]:
-    """Base and target, after the magic, version and flags are what they must be."""
+def _roots(cursor: Cursor) -> tuple[str | None, str]:
+    """How the roots of base and target begin, after magic, version and flags are right."""
     if cursor.take(len(MAGIC)) != MAGIC:
         raise ContentError("this is not a bundle")
     version = cursor.take(1)[0]
@@ -88,13 +90,13 @@ def _roots(cursor: Cursor) -> tuple[Digest | None, Digest]:
     flags = cursor.take(1)[0]
     if flags & ~FLAG_BASE:
         raise ContentError(f"unknown flags {flags:#04x}")
-    target = Digest(cursor.take(32).hex())
-    return Digest(cursor.take(32).hex()) if flags & FLAG_BASE else None, target
+    target = cursor.take(ROOT_BYTES).hex()
+    return cursor.take(ROOT_BYTES).hex() if flags & FLAG_BASE else None, target
 
 
 def _dictionary(base: Manifest | None) -> bytes:
     return "\n".join(entry.path for entry in base.entries).encode() if base else b""
 
 
-def _short(root: Digest | None) -> str:
+def _short(root: str | None) -> str:
     return root[:12] if root else "none"

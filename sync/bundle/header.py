@@ -11,16 +11,24 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import get_args
 
+from sync import varint
 from sync.canonical import Digest
 from sync.errors import ContentError
 from sync.manifest import Entry, Kind
 
-CODECS = ("raw", "zpatch", "edit", "tensor")
+PARTS = "parts"
+CODECS = ("raw", "zpatch", "edit", "tensor", PARTS)
 KINDS: tuple[Kind, ...] = get_args(Kind)
 MAX_GROUP_BYTES = 8_000_000
 """Old and new bytes of a group of several objects."""
-MAX_OBJECT_BYTES = 32 * 1024 * 1024
-"""Old and new bytes of an object alone in its group."""
+MAX_WHOLE_BYTES = 16 * 1024 * 1024
+"""Old and new bytes of an object alone in its group; a longer one travels in parts."""
+MAX_OBJECT_BYTES = 1024 * 1024 * 1024
+"""No object is longer."""
+MIN_PART_BYTES = 65_536
+"""New bytes of any part but the last; MAX_GROUP_BYTES is the limit of old and new."""
+PART_HEAD_BYTES = 5 * varint.MAX_BYTES
+"""No head of a part is longer."""
 
 Row = tuple[Kind, int, str, str]
 """Kind, priority, grade and language of an entry."""
@@ -72,26 +80,40 @@ class Group:
     def verify(self, number: int) -> None:
         """Raises ContentError when group `number` would exceed the bounds of a decoder."""
         sizes = sum(o.size for o in self.objects)
-        olds = sum({o.base.hash: o.base.size for o in self.objects if o.base}.values())
-        limit = MAX_GROUP_BYTES if len(self.objects) > 1 else MAX_OBJECT_BYTES
+        bases = {o.base.hash: o.base.size for o in self.objects if o.base}.values()
         if not self.objects:
             raise ContentError(f"group {number}: empty")
-        if sizes + olds > limit:
-            raise ContentError(f"group {number}: {sizes + olds} bytes, more than {limit}")
-        if self.length > sizes + 1:
+        if self.codec == PARTS:
+            total, limit = max(sizes, *bases, 0), MAX_OBJECT_BYTES
+            most = sizes + (sizes // MIN_PART_BYTES + 1) * (PART_HEAD_BYTES + 1)
+            if len(self.objects) > 1:
+                raise ContentError(f"group {number}: {len(self.objects)} objects in parts")
+        else:
+            total, most = sizes + sum(bases), sizes + 1
+            limit = MAX_GROUP_BYTES if len(self.objects) > 1 else MAX_WHOLE_BYTES
+        if total > limit:
+            raise ContentError(f"group {number}: {total} bytes, more than {limit}")
+        if self.length > most:
             raise ContentError(f"group {number}: longer packed than unpacked")
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """How to come from `base` to `target` (roots). `removed` are entries of the base."""
+    """How to come from `base` to `target` (roots). `removed` are entries of the base.
+
+    A header that was read has of `target` only how it begins: see `leads_to`.
+    """
 
     channel: str
     base: Digest | None
-    target: Digest
+    target: str
     groups: tuple[Group, ...]
     references: tuple[Reference, ...]
     removed: tuple[Entry, ...]
+
+    def leads_to(self, root: Digest) -> bool:
+        """False when it is for another version than that with `root`."""
+        return root.startswith(self.target)
 
     @property
     def unpacked(self) -> int:

@@ -6,6 +6,9 @@
 * A bundle of one chunk lists none; its own digest is enough.
 """
 
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated
 
 import msgspec
@@ -62,25 +65,46 @@ def offer(
     channel: str,
     base: Manifest | None,
     target: Manifest,
-    data: bytes,
+    data: bytes | Path,
     chunk_size: int = CHUNK_BYTES,
 ) -> Offer:
-    """The offer of the bundle `data`, which leads from `base` to `target`."""
+    """The offer of the bundle `data`, bytes or a file, which leads from `base` to `target`.
+
+    Raises ContentError when it is too long to travel.
+    """
     header = BundleReader(data, base).header
-    pieces = [data[at : at + chunk_size] for at in range(0, len(data), chunk_size)]
+    size, whole, chunks = 0, hashlib.sha256(), []
+    for piece in _pieces(data, chunk_size):
+        size += len(piece)
+        whole.update(piece)
+        chunks.append(digest(piece))
+    if size > min(MAX_BUNDLE_BYTES, MAX_CHUNKS * chunk_size):
+        raise ContentError(
+            f"channel {channel}: a bundle of {size:,} bytes",
+            hint="split the channel in two; large files fit better into one of their own",
+        )
     made = Offer(
         channel=channel,
         base=header.base,
         target=target.root,
-        bundle=digest(data),
-        size=len(data),
+        bundle=Digest(whole.hexdigest()),
+        size=size,
         unpacked=header.unpacked,
         full_size=target.size,
         groups=len(header.groups),
         chunk_size=chunk_size,
-        chunks=tuple(map(digest, pieces)) if len(pieces) > 1 else (),
+        chunks=tuple(chunks) if len(chunks) > 1 else (),
     )
     return offer_from_bytes(offer_to_bytes(made))
+
+
+def _pieces(data: bytes | Path, size: int) -> Iterator[bytes]:
+    if isinstance(data, bytes):
+        yield from (data[at : at + size] for at in range(0, len(data), size))
+        return
+    with data.open("rb") as file:
+        while piece := file.read(size):
+            yield piece
 
 
 def offer_to_bytes(value: Offer) -> bytes:

@@ -2,7 +2,8 @@
 
 * The bundle is bytes from outside: whatever is wrong with it is a ContentError that names
   the bundle and the group. Nothing is believed until the root of the manifest is right.
-* One group is in memory at a time; what a group may need is bounded before it is read.
+* One group is in memory at a time, of a long object one part; what either may need is
+  bounded before it is read. The disk is the bound of an object, and of the caller.
 * A bundle that is not whole yet is read as far as it came: its header first, then any group
   by itself. What `promised` said, with a signed root, is what such a group must hold.
 * A base object that is missing or damaged here is a DamagedBaseError: fetch it and read
@@ -10,15 +11,19 @@
 """
 
 import contextlib
+import hashlib
 import zlib
-from collections.abc import Callable, Iterator, Sequence
-from itertools import accumulate, pairwise
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from itertools import accumulate, chain, pairwise
 from pathlib import Path
+from typing import Protocol
 
 from sync.bundle import envelope
-from sync.bundle.header import Group, Header, Packed
+from sync.bundle.header import PARTS, Group, Header, Packed
+from sync.bundle.parts import read_parts
 from sync.canonical import Digest, digest
-from sync.codec import Codec
+from sync.codec import Codec, Sliceable
 from sync.codec.edit import EditCodec
 from sync.codec.raw import RawCodec
 from sync.codec.tensor import TensorCodec
@@ -26,13 +31,26 @@ from sync.codec.zpatch import ZpatchCodec
 from sync.errors import ContentError
 from sync.manifest import Entry, Manifest, manifest
 
+Opened = Callable[[Digest], AbstractContextManager[Sliceable]]
+"""Opens an object of the base, as `ObjectStore.opened` does."""
+
 
 class DamagedBaseError(ContentError):
     """An object that the bundle builds on is not sound on this machine."""
 
-    def __init__(self, message: str, name: Digest) -> None:
+    def __init__(self, message: str, entry: Entry) -> None:
         super().__init__(message, hint="the object is fetched whole, then the bundle is read again")
-        self.digest = name
+        self.entry = entry
+        self.digest = entry.hash
+
+
+class Store(Protocol):
+    """What holds the objects of a node, as `ObjectStore` does."""
+
+    def get(self, name: Digest) -> bytes: ...
+    def opened(self, name: Digest) -> AbstractContextManager[Sliceable]: ...
+    def put(self, data: bytes) -> Digest: ...
+    def put_pieces(self, pieces: Iterable[bytes]) -> Digest: ...
 
 
 class BundleReader:
@@ -54,40 +72,52 @@ class BundleReader:
             self.header: Header = envelope.read(self._slice(0, self._groups_at), base)
             for number, group in enumerate(self.header.groups):
                 group.verify(number)
+            lengths = (group.length for group in self.header.groups)
+            self._spans = list(pairwise(accumulate(lengths, initial=self._groups_at)))
             if size is None:
                 size = data.stat().st_size if isinstance(data, Path) else len(data)
-            end = self._groups_at + sum(group.length for group in self.header.groups)
+            end = self._spans[-1][1] if self._spans else self._groups_at
             if size != end:
                 raise ContentError(f"{size} bytes long where {end} were announced")
 
     def objects(self, read: Callable[[Digest], bytes]) -> Iterator[tuple[Entry, bytes]]:
         """Every packed object with its entry, group after group, from the first each time.
 
-        `read` gives objects of the base and checks their hash, as `ObjectStore.get` does.
-        Raises ContentError; DamagedBaseError when `read` raises one.
+        Also long ones come whole: it is for who has the memory; a node uses `pour`. `read`
+        gives objects of the base and checks their hash, as `ObjectStore.get` does. Raises
+        ContentError; DamagedBaseError when `read` raises one.
+        """
+        self._hashes = []
+        for packed, pieces in self._each(read, lambda name: contextlib.nullcontext(read(name))):
+            data = b"".join(pieces)
+            yield self._named(packed, digest(data)), data
+
+    def pour(self, store: Store) -> Iterator[Entry]:
+        """Puts every packed object into `store`, which has the base; their entries, one by one.
+
+        Raises ContentError, DamagedBaseError, and what `store` raises.
         """
         self._hashes = []
         for number in range(len(self.header.groups)):
-            for entry, new in self.group(number, read):
+            for entry in self.pour_group(number, store):
                 self._hashes.append(entry.hash)
-                yield entry, new
+                yield entry
+
+    def pour_group(self, number: int, store: Store) -> Iterator[Entry]:
+        """The same for one group. Only its own bytes need be here."""
+        for packed, pieces in self._group(number, store.get, store.opened):
+            first = next(pieces, b"")
+            if len(first) < packed.size:
+                name = store.put_pieces(chain((first,), pieces))
+            else:
+                for _ in pieces:  # there is none; but then its check is done
+                    pass
+                name = store.put(first)
+            yield packed.label.entry(name, packed.size)
 
     def spans(self) -> list[tuple[int, int]]:
         """Of each group, its first byte in the bundle and the one after its last."""
-        ends = list(accumulate((g.length for g in self.header.groups), initial=self._groups_at))
-        return list(pairwise(ends))
-
-    def group(self, number: int, read: Callable[[Digest], bytes]) -> list[tuple[Entry, bytes]]:
-        """The objects of one group, with their entries. Only its own bytes need be here.
-
-        Raises as `objects`.
-        """
-        group = self.header.groups[number]
-        start, stop = self.spans()[number]
-        with self._naming(f"group {number}"):
-            news = self._decode(group, self._slice(start, stop - start), read)
-        made = zip(group.objects, news, strict=True)
-        return [(packed.label.entry(digest(new), packed.size), new) for packed, new in made]
+        return self._spans
 
     def promised(self, digests: Sequence[Digest]) -> Manifest:
         """The manifest that the bundle leads to if its objects have these `digests`, in order.
@@ -99,11 +129,21 @@ class BundleReader:
             raise ContentError(f"bundle {self.name}: {len(digests)} digests for other objects")
         return self._led_to(digests)
 
+    def verify(self, read: Callable[[Digest], bytes], opened: Opened) -> Manifest:
+        """Decodes everything and keeps nothing. The manifest, as `target_manifest`."""
+        self._hashes = []
+        for packed, pieces in self._each(read, opened):
+            hashed = hashlib.sha256()
+            for piece in pieces:
+                hashed.update(piece)
+            self._named(packed, Digest(hashed.hexdigest()))
+        return self.target_manifest()
+
     def target_manifest(self) -> Manifest:
         """The manifest that the bundle leads to, once all of `objects` was consumed.
 
-        Raises ContentError when its root is not that of the header. The caller compares
-        the header's with the signed one.
+        Raises ContentError when its root does not begin like that of the header. The caller
+        compares it with the signed one.
         """
         return self._led_to(self._hashes)
 
@@ -122,11 +162,35 @@ class BundleReader:
             entries.append(reference.label.entry(origin.hash, origin.size))
         with self._naming("manifest"):
             result = manifest(header.channel, entries)
-            if result.root != header.target:
+            if not header.leads_to(result.root):
                 raise ContentError(
                     f"root {result.root[:12]} came out where {header.target[:12]} was announced"
                 )
         return result
+
+    def _each(
+        self, read: Callable[[Digest], bytes], opened: Opened
+    ) -> Iterator[tuple[Packed, Iterator[bytes]]]:
+        """Every packed object and its bytes, in one piece or in parts, to be read in order."""
+        for number in range(len(self.header.groups)):
+            yield from self._group(number, read, opened)
+
+    def _group(
+        self, number: int, read: Callable[[Digest], bytes], opened: Opened
+    ) -> Iterator[tuple[Packed, Iterator[bytes]]]:
+        """The same for one group."""
+        group, at = self.header.groups[number], self._spans[number][0]
+        if group.codec == PARTS:
+            yield group.objects[0], self._parts(number, group, at, opened)
+            return
+        with self._naming(f"group {number}"):
+            news = self._decode(group, self._slice(at, group.length), read)
+        for packed, new in zip(group.objects, news, strict=True):
+            yield packed, iter((new,))
+
+    def _named(self, packed: Packed, name: Digest) -> Entry:
+        self._hashes.append(name)
+        return packed.label.entry(name, packed.size)
 
     def _decode(self, group: Group, payload: bytes, read: Callable[[Digest], bytes]) -> list[bytes]:
         olds = [self._old(packed, read) for packed in group.objects]
@@ -139,6 +203,40 @@ class BundleReader:
             raise ContentError(f"damaged (codec {group.codec})")
         return news
 
+    def _parts(self, number: int, group: Group, at: int, opened: Opened) -> Iterator[bytes]:
+        """The pieces of a long object."""
+        [packed] = group.objects
+        check = 0
+        with self._naming(f"group {number}"), self._opened(packed, opened) as base:
+            for piece in read_parts(
+                lambda start, count: self._slice(at + start, count),
+                group.length,
+                packed.size,
+                base,
+                self._codecs,
+            ):
+                check = zlib.crc32(piece, check)
+                yield piece
+            if check != group.check:
+                raise ContentError("damaged (parts)")
+
+    @contextlib.contextmanager
+    def _opened(self, packed: Packed, opened: Opened) -> Iterator[Sliceable]:
+        base = packed.base
+        if base is None:
+            yield b""
+            return
+        with contextlib.ExitStack() as stack:
+            try:
+                data = stack.enter_context(opened(base.hash))
+            except ContentError as error:
+                raise _damaged(packed, base, error) from error
+            if len(data) != base.size:
+                raise ContentError(
+                    f"base of {packed.label.path}: {len(data)} bytes, not {base.size}"
+                )
+            yield data
+
     def _old(self, packed: Packed, read: Callable[[Digest], bytes]) -> bytes:
         base = packed.base
         if base is None:
@@ -146,7 +244,7 @@ class BundleReader:
         try:
             data = read(base.hash)
         except ContentError as error:
-            raise DamagedBaseError(f"base of {packed.label.path}: {error}", base.hash) from error
+            raise _damaged(packed, base, error) from error
         if len(data) != base.size:
             raise ContentError(f"base of {packed.label.path}: {len(data)} bytes, not {base.size}")
         return data
@@ -168,9 +266,13 @@ class BundleReader:
             yield
         except DamagedBaseError as error:
             message = f"bundle {self.name}, {part}: {error}"
-            raise DamagedBaseError(message, error.digest) from error
+            raise DamagedBaseError(message, error.entry) from error
         except ContentError as error:
             raise ContentError(
                 f"bundle {self.name}, {part}: {error}",
                 hint=error.hint or "it is thrown away and fetched again",
             ) from error
+
+
+def _damaged(packed: Packed, base: Entry, error: ContentError) -> DamagedBaseError:
+    return DamagedBaseError(f"base of {packed.label.path}: {error}", base)

@@ -35,7 +35,7 @@ def write(header: Header, base: Manifest | None) -> bytes:
     return _Writer(header, base).table()
 
 
-def read(data: bytes, base: Manifest | None, base_root: Digest | None, target: Digest) -> Header:
+def read(data: bytes, base: Manifest | None, base_root: Digest | None, target: str) -> Header:
     """The header that `data` tells. Raises ContentError."""
     return _Reader(data, base).header(base_root, target)
 
@@ -142,7 +142,7 @@ class _Reader:
         self._channel = base.channel if base else ""
         self._olds: Sequence[Entry] = base.entries if base else ()
 
-    def header(self, base: Digest | None, target: Digest) -> Header:
+    def header(self, base: Digest | None, target: str) -> Header:
         """Everything the table says."""
         channel = self._cursor.text(MAX_TEXT_BYTES) or self._channel
         group_count, reference_count, removed_count = (self._number(MAX_ENTRIES) for _ in range(3))
@@ -177,7 +177,7 @@ class _Reader:
     def _shape(self) -> tuple[str, int, int, int]:
         """Codec, number of objects, payload bytes and check of a group."""
         codec = CODECS[self._number(len(CODECS) - 1)]
-        count, length = self._number(MAX_ENTRIES), self._number(MAX_OBJECT_BYTES + 1)
+        count, length = self._number(MAX_ENTRIES), self._number(2 * MAX_OBJECT_BYTES)
         return codec, count, length, int.from_bytes(self._cursor.take(4), "little")
 
     def _old(self, place: int) -> Entry:

@@ -4,32 +4,49 @@
   priority, so that a link that dies early has brought the most valuable; among equals texts
   come first, then binaries, then models, which share no group with others. A large group is
   cut again where the priority changes: each can be shown before the next has come.
-* Each group is written by the codec that makes it smallest.
+* Each group is written by the codec that makes it smallest. An object too long to be held
+  in memory is alone in its group and written in parts (`cutter.py`).
+* Payloads wait in a file until the header, which stands before them, can be written.
 * The same manifests give the same bytes, unless comparing texts ran out of time.
 * What was written is read back before it is handed out.
 """
 
+import contextlib
+import hashlib
+import io
+import shutil
+import tempfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from itertools import groupby
+from pathlib import Path
+from typing import BinaryIO
 
 from sync.bundle import envelope
+from sync.bundle.ahead import ahead
 from sync.bundle.bases import BaseFinder
+from sync.bundle.cutter import BLOCK_BYTES, Cutter
 from sync.bundle.header import (
+    CODECS,
     MAX_GROUP_BYTES,
     MAX_OBJECT_BYTES,
+    MAX_WHOLE_BYTES,
+    PARTS,
     Group,
     Header,
     Label,
     Packed,
     Reference,
 )
-from sync.bundle.reader import BundleReader
+from sync.bundle.memory import VERSION, Forgetful, Memory
+from sync.bundle.reader import BundleReader, Opened
 from sync.canonical import Digest
-from sync.codec import Codec
+from sync.codec import Codec, Sliceable
 from sync.codec.edit import EditCodec
 from sync.codec.layout import layout
 from sync.codec.raw import RawCodec
-from sync.codec.script import Differ, is_text
+from sync.codec.script import LOOK_BYTES, is_text
 from sync.codec.tensor import TensorCodec
 from sync.codec.zpatch import ZpatchCodec
 from sync.errors import ContentError
@@ -40,14 +57,18 @@ APART_BYTES = 65_536
 """So many bytes of binaries are better apart from the texts."""
 GRAIN_BYTES = 131_072
 """A group of twice as many packed bytes (65 s at 32 kbit/s) is cut by priority."""
+SMALL_BYTES = 128 * 1024
+"""Up to so many new bytes, every codec is tried."""
 _TEXT, _BINARY, _MODEL = range(3)
 
 
 class BundleWriter:
     """Writes the bundle from `base` (nothing when None) to `target`.
 
-    `read` gives the bytes of any object of either; `differ` tells edit scripts (default:
-    20 seconds of them in all); `group_bytes` and `grain_bytes` are for tests.
+    `read` gives the bytes of any object of either, `opened` the same in slices (default: by
+    `read`), for long ones; `memory` has what was learnt from earlier bundles (default: nothing,
+    and 20 seconds to tell edit scripts); both are called by several threads;
+    `group_bytes`, `grain_bytes` and `whole_bytes` are for tests.
     """
 
     def __init__(
@@ -56,42 +77,59 @@ class BundleWriter:
         target: Manifest,
         read: Callable[[Digest], bytes],
         *,
-        differ: Differ | None = None,
+        opened: Opened | None = None,
+        memory: Memory | None = None,
         group_bytes: int = MAX_GROUP_BYTES,
         grain_bytes: int = GRAIN_BYTES,
+        whole_bytes: int = MAX_WHOLE_BYTES,
     ) -> None:
         self._base = base
         self._olds = base.by_path() if base else {}
+        self._root = base.root if base else None
         self._target = target
         self._read = read
+        self._opened = opened or (lambda name: contextlib.nullcontext(read(name)))
         self._group_bytes = group_bytes
         self._grain_bytes = grain_bytes
+        self._whole_bytes = whole_bytes
         self._raw = RawCodec()
         self._zpatch = ZpatchCodec()
-        self._edit = EditCodec(differ)
+        self._memory = memory or Forgetful()
+        self._edit = EditCodec(self._memory.script)
         self._tensor = TensorCodec()
+        self._cutter = Cutter(group_bytes, self._memory)
         self._sorts: dict[Digest, int] = {}
 
     def write(self) -> bytes:
-        """The bytes of the bundle. Raises ContentError when an object is too large for one."""
+        """The bytes of the bundle. Raises ContentError when an object is too long for one."""
+        payloads = io.BytesIO()
+        data = self._header(payloads) + payloads.getvalue()
+        BundleReader(data, self._base).verify(self._read, self._opened)
+        return data
+
+    def write_file(self, path: Path) -> None:
+        """The same, into the new file `path`, of any length; not durable."""
+        with path.open("xb") as file, tempfile.TemporaryFile(dir=path.parent) as payloads:
+            file.write(self._header(payloads))
+            payloads.seek(0)
+            shutil.copyfileobj(payloads, file)
+        BundleReader(path, self._base).verify(self._read, self._opened)
+
+    def _header(self, payloads: BinaryIO) -> bytes:
+        """The header of the bundle, after its payloads were written."""
         pairs, references = self._sort()
-        slices = [self._group(run) for run in self._by_worth(self._slices(pairs))]
+        groups = tuple(self._groups(pairs, payloads))
         olds = self._base.entries if self._base else ()
         kept = self._target.by_path()
         header = Header(
             channel=self._target.channel,
-            base=self._base.root if self._base else None,
+            base=self._root,
             target=self._target.root,
-            groups=tuple(group for group, _ in slices),
+            groups=groups,
             references=references,
             removed=tuple(entry for entry in olds if entry.path not in kept),
         )
-        data = envelope.write(header, self._base) + b"".join(payload for _, payload in slices)
-        reader = BundleReader(data, self._base)
-        for _ in reader.objects(self._read):
-            pass
-        reader.target_manifest()
-        return data
+        return envelope.write(header, self._base)
 
     def _sort(self) -> tuple[list[Pair], tuple[Reference, ...]]:
         """What differs: objects to pack in order of travel, and references by path."""
@@ -125,22 +163,40 @@ class BundleWriter:
 
     def _sort_of(self, entry: Entry) -> int:
         if entry.hash not in self._sorts:
-            data = self._read(entry.hash) if entry.size <= MAX_OBJECT_BYTES else b""
-            model = entry.kind == "model" or layout(data)
-            self._sorts[entry.hash] = _MODEL if model else _TEXT if is_text(data) else _BINARY
+            if entry.size > MAX_OBJECT_BYTES:
+                raise ContentError(
+                    f"{entry.path}: {entry.size:,} bytes, more than the {MAX_OBJECT_BYTES:,} "
+                    "that fit into a bundle",
+                    hint="publish it in parts",
+                )
+            with self._sliced(entry) as data:
+                model = entry.kind == "model" or layout(data)
+                text = entry.size <= self._whole_bytes and is_text(data[:LOOK_BYTES])
+            self._sorts[entry.hash] = _MODEL if model else _TEXT if text else _BINARY
         return self._sorts[entry.hash]
 
+    def _sliced(self, entry: Entry) -> AbstractContextManager[Sliceable]:
+        """The bytes of `entry`; only a short one is read into memory."""
+        if entry.size <= self._whole_bytes:
+            return contextlib.nullcontext(self._read(entry.hash))
+        return self._opened(entry.hash)
+
     def _packed(self, entry: Entry, label: Label, finder: BaseFinder) -> Packed:
-        if entry.size > MAX_OBJECT_BYTES:
-            raise ContentError(
-                f"{entry.path}: {entry.size:,} bytes, more than the {MAX_OBJECT_BYTES:,} "
-                "that fit into a bundle",
-                hint="publish it in parts",
-            )
+        if entry.size > self._whole_bytes:
+            return Packed(label, entry.size, finder.find_long(entry))
+        return Packed(label, entry.size, self._base_of(entry, finder))
+
+    def _base_of(self, entry: Entry, finder: BaseFinder) -> Entry | None:
+        if self._base is None:
+            return None
+        choice = f"base {VERSION} {self._root} {entry.hash} {entry.path}"
+        key = hashlib.sha256(choice.encode()).digest()
+        kept = self._memory.recall(key)
+        if kept is not None:
+            return self._olds.get(kept.decode())
         base = finder.find(entry, self._read(entry.hash))
-        if base and base.size + entry.size > MAX_OBJECT_BYTES:
-            base = None
-        return Packed(label, entry.size, base)
+        self._memory.keep(key, base.path.encode() if base else b"")
+        return base
 
     def _slices(self, pairs: Sequence[Pair]) -> Iterator[list[Pair]]:
         """Runs of objects that fit into a group with their bases; one alone may be larger."""
@@ -177,7 +233,7 @@ class BundleWriter:
             if size < 2 * self._grain_bytes or run[0][0].priority == run[-1][0].priority:
                 yield run
             else:
-                yield from self._tiers(run, len(self._group(run)[1]) // self._grain_bytes)
+                yield from self._tiers(run, len(self._remembered(run)[1]) // self._grain_bytes)
 
     def _tiers(self, pairs: Sequence[Pair], most: int) -> list[list[Pair]]:
         """`pairs` in at most `most` runs of about equal size, none of which cuts a priority."""
@@ -192,24 +248,71 @@ class BundleWriter:
             size += packed.size
         return runs
 
-    def _group(self, pairs: Sequence[Pair]) -> tuple[Group, bytes]:
-        """The group of `pairs` and its payload, by the best codec."""
+    def _groups(self, pairs: Sequence[Pair], payloads: BinaryIO) -> Iterator[Group]:
+        """The groups in order, their payloads written."""
+        for whole, slices in groupby(self._slices(pairs), self._whole):
+            if whole:
+                for group, payload in ahead(self._remembered, self._by_worth(slices)):
+                    payloads.write(payload)
+                    yield group
+            else:
+                for [(entry, packed)] in slices:
+                    yield self._parts(entry, packed, payloads)
+
+    def _whole(self, pairs: Sequence[Pair]) -> bool:
+        """False for an object that must travel in parts."""
+        base = pairs[0][1].base
+        size = pairs[0][1].size + (base.size if base else 0)
+        return len(pairs) > 1 or size <= self._whole_bytes
+
+    def _remembered(self, pairs: Sequence[Pair]) -> tuple[Group, bytes]:
+        """The group of `pairs` and its payload, written once for all bundles it is in."""
+        objects = tuple(packed for _, packed in pairs)
+        key = hashlib.sha256(b"group %d" % VERSION)
+        for entry, packed in pairs:
+            key.update(f"{entry.hash}{packed.base.hash if packed.base else '-'}".encode())
+            key.update(b"m" if self._sort_of(entry) == _MODEL else b"")
+        kept = self._memory.recall(key.digest())
+        if kept is not None:
+            check, codec, payload = kept[:4], CODECS[kept[4]], kept[5:]
+            return Group(codec, objects, len(payload), int.from_bytes(check, "little")), payload
         news = [self._read(entry.hash) for entry, _ in pairs]
         olds = [self._read(p.base.hash) if p.base else b"" for _, p in pairs]
-        model = self._sort_of(pairs[0][0]) == _MODEL
-        codecs = self._codecs(olds, news, model)
-        payloads = [(codec.name, codec.encode(olds, news)) for codec in codecs]
-        codec, payload = min(payloads, key=lambda named: len(named[1]))
-        objects = tuple(packed for _, packed in pairs)
-        return Group(codec, objects, len(payload), zlib.crc32(b"".join(news))), payload
+        codec, payload = self._encoded(olds, news, self._sort_of(pairs[0][0]) == _MODEL)
+        group = Group(codec, objects, len(payload), zlib.crc32(b"".join(news)))
+        check = group.check.to_bytes(4, "little")
+        self._memory.keep(key.digest(), check + bytes([CODECS.index(codec)]) + payload)
+        return group, payload
 
-    def _codecs(self, olds: Sequence[bytes], news: Sequence[bytes], model: bool) -> Iterator[Codec]:
-        """The codecs that may win; zpatch is raw where there is nothing to patch."""
+    def _parts(self, entry: Entry, packed: Packed, payloads: BinaryIO) -> Group:
+        """The group of one long object."""
+        none = contextlib.nullcontext(b"")
+        base = self._sliced(packed.base) if packed.base else none
+        with self._sliced(entry) as new, base as old:
+            length = self._cutter.write(new, old, payloads.write)
+            check = 0
+            for at in range(0, len(new), BLOCK_BYTES):
+                check = zlib.crc32(new[at : at + BLOCK_BYTES], check)
+        return Group(PARTS, (packed,), length, check)
+
+    def _encoded(
+        self, olds: Sequence[bytes], news: Sequence[bytes], model: bool
+    ) -> tuple[str, bytes]:
+        """The shortest payload and its codec; zpatch is raw where there is nothing to patch."""
         if not any(olds):
-            yield self._raw
-            return
-        yield self._zpatch
-        if model:
-            yield self._tensor
-        elif any(o and is_text(o) and is_text(n) for o, n in zip(olds, news, strict=True)):
-            yield self._edit
+            return self._raw.name, self._raw.encode(olds, news)
+        codecs: list[Codec] = [self._tensor, self._zpatch] if model else [self._zpatch]
+        if not model and any(map(_texts, olds, news)):
+            payload = self._edit.encode(olds, news)
+            total = sum(map(len, news))
+            if total > SMALL_BYTES and len(payload) <= total and all(map(is_text, news)):
+                return self._edit.name, payload  # zpatch is worse, and dear to try
+            found = [(self._edit.name, payload)]
+        else:
+            found = []
+        found += [(codec.name, codec.encode(olds, news)) for codec in codecs]
+        return min(found, key=lambda named: len(named[1]))
+
+
+def _texts(old: bytes, new: bytes) -> bool:
+    return bool(old) and is_text(old) and is_text(new)

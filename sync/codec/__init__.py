@@ -7,7 +7,17 @@
 """
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, overload
+
+
+class Sliceable(Protocol):
+    """Bytes, or a file that is read like them: `sync.files.Held`."""
+
+    def __len__(self) -> int: ...
+    @overload
+    def __getitem__(self, at: int, /) -> int: ...
+    @overload
+    def __getitem__(self, at: slice, /) -> bytes: ...
 
 
 class Codec(Protocol):

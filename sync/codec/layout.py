@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from sync.codec import Sliceable
 from sync.errors import ContentError
 
 MAX_TENSORS = 20_000
@@ -32,7 +33,7 @@ class Tensor(NamedTuple):
     width: int
 
 
-def layout(data: bytes) -> tuple[Tensor, ...]:
+def layout(data: Sliceable) -> tuple[Tensor, ...]:
     """The tensors in `data`, by place, none over another; empty when it is no model file."""
     for find in (_safetensors, _onnx):
         try:
@@ -45,7 +46,7 @@ def layout(data: bytes) -> tuple[Tensor, ...]:
     return ()
 
 
-def _safetensors(data: bytes) -> Iterator[Tensor]:
+def _safetensors(data: Sliceable) -> Iterator[Tensor]:
     length = int.from_bytes(data[:8], "little")
     if len(data) < 10 or length > min(MAX_HEADER_BYTES, len(data) - 8) or data[8:9] != b"{":
         raise ContentError("no safetensors file")
@@ -61,7 +62,7 @@ def _safetensors(data: bytes) -> Iterator[Tensor]:
         yield _tensor(name, start, stop, _SAFE_WIDTH.get(str(tensor["dtype"]), 1))
 
 
-def _onnx(data: bytes) -> Iterator[Tensor]:
+def _onnx(data: Sliceable) -> Iterator[Tensor]:
     count = 0
     for field, start, stop in _fields(data, 0, len(data)):
         if field != _GRAPH:
@@ -74,7 +75,7 @@ def _onnx(data: bytes) -> Iterator[Tensor]:
                 yield from _initializer(data, begin, end)
 
 
-def _initializer(data: bytes, start: int, stop: int) -> Iterator[Tensor]:
+def _initializer(data: Sliceable, start: int, stop: int) -> Iterator[Tensor]:
     """The tensor, when its bytes are inline and raw."""
     name, width, raw = "", 1, None
     for field, begin, end in _fields(data, start, stop):
@@ -88,7 +89,7 @@ def _initializer(data: bytes, start: int, stop: int) -> Iterator[Tensor]:
         yield _tensor(name, *raw, width)
 
 
-def _fields(data: bytes, start: int, stop: int) -> Iterator[tuple[int, int, int]]:
+def _fields(data: Sliceable, start: int, stop: int) -> Iterator[tuple[int, int, int]]:
     """Field number, first byte and the one after the last; of a varint, its value twice."""
     at = start
     while at < stop:
@@ -110,7 +111,7 @@ def _fields(data: bytes, start: int, stop: int) -> Iterator[tuple[int, int, int]
         at += size
 
 
-def _number(data: bytes, at: int, stop: int) -> tuple[int, int]:
+def _number(data: Sliceable, at: int, stop: int) -> tuple[int, int]:
     """A protobuf varint at `at`, and where it ends. (Ours has stricter rules.)"""
     value = 0
     for shift in range(0, 70, 7):

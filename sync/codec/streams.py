@@ -5,9 +5,11 @@ from sync.codec.frame import pack, unpack
 from sync.varint import Cursor
 
 
-def append_stream(out: bytearray, data: bytes, dictionary: bytes = b"") -> None:
+def append_stream(
+    out: bytearray, data: bytes, dictionary: bytes = b"", *, text: bool = False
+) -> None:
     """Length and bytes; or, when a frame is shorter, its lengths and itself."""
-    frame = pack(data, dictionary)
+    frame = pack(data, dictionary, text=text)
     if len(frame) + 2 < len(data):
         varint.append(out, len(data) << 1 | 1)
         varint.append(out, len(frame))

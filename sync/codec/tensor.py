@@ -10,11 +10,11 @@
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from sync import varint
-from sync.codec import joined
+from sync.codec import Sliceable, joined
 from sync.codec.frame import roughly
 from sync.codec.layout import layout
 from sync.codec.planes import add, fold, per_byte, subtract, unfold
@@ -53,12 +53,14 @@ class TensorCodec:
         """See `Codec`."""
         writer = _Writer()
         for old, new in zip(olds, news, strict=True):
-            writer.add(old, new)
-        out = bytearray()
-        for stream in (writer.pieces, writer.planes, writer.folded, writer.gaps, writer.values):
-            append_stream(out, bytes(stream))
-        append_stream(out, bytes(writer.literals), joined(olds))
-        return bytes(out)
+            writer.add(old, new, lined_up(old, new))
+        return writer.payload(joined(olds))
+
+    def encode_lined(self, old: bytes, new: bytes, pieces: Iterable[Piece]) -> bytes:
+        """The payload for one object, whose pieces were found already."""
+        writer = _Writer()
+        writer.add(old, new, pieces)
+        return writer.payload(old)
 
     def decode(self, payload: bytes, olds: Sequence[bytes], sizes: Sequence[int]) -> list[bytes]:
         """See `Codec`."""
@@ -86,11 +88,19 @@ class _Writer:
         self.folded, self.gaps, self.values = bytearray(), bytearray(), bytearray()
         self.literals = bytearray()
 
-    def add(self, old: bytes, new: bytes) -> None:
+    def payload(self, dictionary: bytes) -> bytes:
+        """All streams, one after the other."""
+        out = bytearray()
+        for stream in (self.pieces, self.planes, self.folded, self.gaps, self.values):
+            append_stream(out, bytes(stream))
+        append_stream(out, bytes(self.literals), dictionary)
+        return bytes(out)
+
+    def add(self, old: bytes, new: bytes, pieces: Iterable[Piece]) -> None:
         """Adds one object."""
         at = 0
         written: list[Piece] = []
-        for piece in _cut(_lined_up(old, new)):
+        for piece in pieces:
             data = new[at : at + piece.length]
             at += piece.length
             kind = self._written(piece, data, old[piece.old : piece.old + piece.length])
@@ -224,21 +234,26 @@ def _split(planes: bytes, piece: Piece) -> Iterator[bytes]:
     return (planes[at : at + size] for at in range(0, piece.length, size))
 
 
-def _lined_up(old: bytes, new: bytes) -> Iterator[Piece]:
-    """All of `new`, in order: tensors with their old bytes, what is between them as it is."""
-    was = {t.name: t for t in layout(old)} if old else {}
+def lined_up(old: Sliceable, new: Sliceable) -> Iterator[Piece]:
+    """All of `new`, in order, in pieces of at most MAX_PIECE_BYTES: tensors with their old
+    bytes, what is between them as it is."""
+    return _cut(_aligned(old, new))
+
+
+def _aligned(old: Sliceable, new: Sliceable) -> Iterator[Piece]:
+    was = {t.name: t for t in layout(old)} if len(old) else {}
     at = before = 0
     for tensor in layout(new) if was else ():
         base, length = was.get(tensor.name), tensor.stop - tensor.start
         if base is None or base.stop - base.start != length or not length:
             continue
         gap = tensor.start - at
-        yield from _between(old, new[at : tensor.start], base.start - gap, before)
+        yield from _between(old, new, at, tensor.start, (base.start - gap, before))
         yield Piece(_KINDS[tensor.width], length, base.start)
         at, before = tensor.stop, base.stop
     rest = len(new) - at
     if at:
-        yield from _between(old, new[at:], len(old) - rest, before)
+        yield from _between(old, new, at, len(new), (len(old) - rest, before))
     elif rest:
         shared = min(len(old), rest)
         if rest > shared:
@@ -247,18 +262,21 @@ def _lined_up(old: bytes, new: bytes) -> Iterator[Piece]:
             yield Piece(_KINDS[1], shared, len(old) - shared)
 
 
-def _between(old: bytes, data: bytes, *places: int) -> Iterator[Piece]:
+def _between(
+    old: Sliceable, new: Sliceable, start: int, stop: int, places: Iterable[int]
+) -> Iterator[Piece]:
     """What is between two tensors: where it was before, if it is the same there."""
+    length = stop - start
     for place in places:
-        if data and place >= 0 and old[place : place + len(data)] == data:
-            yield Piece(_KINDS[1], len(data), place)
+        fits = 0 < length <= MAX_PIECE_BYTES and 0 <= place <= len(old) - length
+        if fits and old[place : place + length] == new[start:stop]:
+            yield Piece(_KINDS[1], length, place)
             return
-    if data:
-        yield Piece(LITERAL, len(data))
+    if length:
+        yield Piece(LITERAL, length)
 
 
 def _cut(pieces: Iterator[Piece]) -> Iterator[Piece]:
-    """The same, in pieces of at most MAX_PIECE_BYTES."""
     for kind, length, old in pieces:
         for at in range(0, length, MAX_PIECE_BYTES):
             yield Piece(kind, min(MAX_PIECE_BYTES, length - at), old + at)

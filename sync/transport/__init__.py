@@ -46,7 +46,10 @@ class Source(Protocol):
         ...
 
     def chunks(self, bundle: Digest, start: int, stop: int) -> AsyncGenerator[bytes, None]:
-        """The bytes of `bundle` from `start` up to `stop`, as they arrive."""
+        """The bytes of `bundle` from `start` up to `stop`, as they arrive.
+
+        It may be the digest of an object too: that is how a long one is fetched whole.
+        """
         ...
 
     async def chunk_range(self, bundle: Digest, start: int, stop: int) -> bytes:
@@ -54,7 +57,7 @@ class Source(Protocol):
         ...
 
     async def object(self, name: Digest) -> bytes:
-        """One object whole."""
+        """One object whole, of at most MAX_WHOLE_BYTES."""
         ...
 
 

@@ -7,15 +7,15 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Collection, Iterator
+from collections.abc import AsyncGenerator, Collection, Iterable, Iterator
 from pathlib import Path
 
 from sync.bundle.digests import MAX_DIGESTS_BYTES
-from sync.bundle.header import MAX_OBJECT_BYTES
+from sync.bundle.header import MAX_WHOLE_BYTES
 from sync.bundle.offer import MAX_OFFER_BYTES, Offer, offer_to_bytes
 from sync.canonical import Digest, digest, parse_digest
 from sync.errors import ContentError, TransportError
-from sync.files import ObjectStore, atomic_write
+from sync.files import ObjectStore, atomic_pieces, atomic_write
 from sync.transport import MAX_SMALL_BYTES, RefusedError, answered, base_name, gathered, slug
 
 READ_BYTES = 64 * 1024
@@ -80,15 +80,21 @@ class DirectoryWriter:
         """Puts what the objects of a bundle hash to; before its offer."""
         atomic_write(self._layout.digests(offer.channel, offer.base, offer.target), data)
 
-    def put_bundle(self, offer: Offer, data: bytes) -> None:
-        """Puts a bundle and, after it, its offer."""
-        atomic_write(self._layout.bundle(offer.bundle), data)
+    def put_bundle(self, offer: Offer, data: bytes | Iterable[bytes]) -> None:
+        """Puts a bundle, whole or in pieces, and, after it, its offer."""
+        pieces = (data,) if isinstance(data, bytes) else data
+        bundle = self._layout.bundle(offer.bundle)
+        atomic_pieces(bundle.parent, pieces, lambda: bundle)
         path = self._layout.offer(offer.channel, offer.base, offer.target)
         atomic_write(path, offer_to_bytes(offer))
 
     def put_object(self, data: bytes) -> Digest:
         """Puts one object, for repair."""
         return self._layout.objects.put(data)
+
+    def put_long_object(self, pieces: Iterable[bytes]) -> Digest:
+        """The same, for one of any length."""
+        return self._layout.objects.put_pieces(pieces)
 
     def put_head(self, channel: str, data: bytes) -> None:
         """Puts the head, which makes all that was put before it current."""
@@ -134,7 +140,7 @@ class DirectorySource:
 
     async def object(self, name: Digest) -> bytes:
         """See `Source`."""
-        return await self._there(self._layout.objects.path(name), MAX_OBJECT_BYTES)
+        return await self._there(self._layout.objects.path(name), MAX_WHOLE_BYTES)
 
     async def chunk_range(self, bundle: Digest, start: int, stop: int) -> bytes:
         """See `Source`."""
@@ -143,6 +149,8 @@ class DirectorySource:
     async def chunks(self, bundle: Digest, start: int, stop: int) -> AsyncGenerator[bytes, None]:
         """See `Source`."""
         path = self._layout.bundle(bundle)
+        if not await asyncio.to_thread(path.is_file):
+            path = self._layout.objects.path(bundle)
         while start < stop:
             piece = await asyncio.to_thread(_read, path, start, min(READ_BYTES, stop - start))
             if piece is None:

@@ -16,7 +16,7 @@ import aiohttp
 import msgspec
 
 from sync.bundle.digests import MAX_DIGESTS_BYTES
-from sync.bundle.header import MAX_OBJECT_BYTES
+from sync.bundle.header import MAX_WHOLE_BYTES
 from sync.bundle.offer import MAX_OFFER_BYTES, Offer
 from sync.canonical import Digest, decode, parse_digest
 from sync.errors import ContentError, TransportError
@@ -149,7 +149,7 @@ class HttpSource(_Client):
 
     async def object(self, name: Digest) -> bytes:
         """See `Source`."""
-        return await self._there(f"/v1/objects/{parse_digest(name)}", MAX_OBJECT_BYTES)
+        return await self._there(f"/v1/objects/{parse_digest(name)}", MAX_WHOLE_BYTES)
 
     async def chunk_range(self, bundle: Digest, start: int, stop: int) -> bytes:
         """See `Source`."""

@@ -97,8 +97,8 @@ def _ours(old: Tree, new: Tree, folder: Path) -> dict[str, Any]:
     spent, bundles = [], []
     for _ in range(2):
         watch = Stopwatch()
-        with scripts.differ() as differ:
-            writer = BundleWriter(base, target, read.__getitem__, differ=differ)
+        with scripts.memory() as memory:
+            writer = BundleWriter(base, target, read.__getitem__, memory=memory)
             bundles.append(writer.write())
         spent.append(watch.read())
     header = BundleReader(bundles[0], base).header

@@ -132,7 +132,7 @@ def apart(book: Tree, folder: Path, store: ObjectStore, *, exact: bool = False) 
     file.write_bytes(deflated(book))
 
     def put(pieces: Any, what: str) -> tuple[Digest, int]:
-        return store.put_pieces(pieces, 2**25, what)
+        return store.put_bounded(pieces, 2**25, what)
 
     return take_apart(file, PATH, put, store.slice, exact=exact)
 

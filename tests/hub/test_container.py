@@ -32,7 +32,7 @@ class Shelf:
         self.file.write_bytes(data)
 
         def put(pieces: object, what: str) -> tuple[Digest, int]:
-            return self.store.put_pieces(pieces, LIMIT, what)  # type: ignore[arg-type]
+            return self.store.put_bounded(pieces, LIMIT, what)  # type: ignore[arg-type]
 
         return take_apart(self.file, path, put, self.store.slice, exact=exact)
 

@@ -33,8 +33,8 @@ def kept(folder: Path, told: Differ, max_bytes: int = 1_000_000) -> Scripts:
 
 def ask(scripts: Scripts, *pairs: tuple[bytes, bytes]) -> list[Script | None]:
     """One bundle that compares `pairs`."""
-    with scripts.differ() as differ:
-        return [differ(old, new) for old, new in pairs]
+    with scripts.memory() as memory:
+        return [memory.script(old, new) for old, new in pairs]
 
 
 def edit(number: int) -> tuple[bytes, bytes]:
@@ -61,7 +61,7 @@ def test_what_has_no_script_is_asked_again(tmp_path: Path) -> None:
 
 def test_the_longest_unused_goes_first(tmp_path: Path) -> None:
     told = Counting()
-    scripts = kept(tmp_path, told, max_bytes=90)
+    scripts = kept(tmp_path, told, max_bytes=280)
     ask(scripts, edit(1))
     ask(scripts, edit(2), edit(3))
     ask(scripts, edit(1))
@@ -115,9 +115,9 @@ def test_nothing_is_kept_of_a_bundle_that_failed(tmp_path: Path) -> None:
     world.objects.clear()
 
     def build() -> None:
-        with scripts.differ() as differ:
-            differ(*edit(1))
-            BundleWriter(None, target, world.read, differ=differ).write()
+        with scripts.memory() as memory:
+            memory.script(*edit(1))
+            BundleWriter(None, target, world.read, memory=memory).write()
 
     with pytest.raises(ContentError, match="damaged"):
         build()
@@ -140,3 +140,45 @@ def test_ten_bases_to_one_head_compare_as_often_as_objects_changed(tmp_path: Pat
         deltas.offer("escuela", base, versions[-1])
     assert told.asked == changes == 10
     assert kept(tmp_path, told).count() == changes
+
+
+def test_a_group_that_was_written_before_is_not_written_again(tmp_path: Path) -> None:
+    """The base stays, the target moves on: what did not change costs nothing."""
+    world, told = World(), Counting()
+    files = library(30)
+    base = world.manifest(files)
+    scripts = kept(tmp_path, told)
+    for number in range(12):
+        path = f"lessons/leccion-{number:03}.es.json"
+        files[path] = files[path].replace(b".5 ", b".5 palabra ")
+
+    def build(target: Manifest) -> bytes:
+        world.reads.clear()
+        with scripts.memory() as memory:
+            writer = BundleWriter(base, target, world.read, memory=memory, group_bytes=4000)
+            return writer.write()
+
+    first = build(world.manifest(files))
+    asked, reads = told.asked, len(world.reads)
+    assert build(world.manifest(files)) == first
+    assert told.asked == asked
+    assert len(world.reads) < reads
+    path = "lessons/leccion-029.es.json"
+    files[path] = files[path].replace(b".5 ", b".5 palabra ")
+    build(world.manifest(files))
+    assert told.asked == asked + 1
+
+
+def test_a_payload_that_rotted_in_the_cache_is_written_again(tmp_path: Path) -> None:
+    world, scripts = World(), kept(tmp_path, Counting())
+    target = world.manifest(library(5))
+
+    def build() -> bytes:
+        with scripts.memory() as memory:
+            return BundleWriter(None, target, world.read, memory=memory).write()
+
+    first = build()
+    with sqlite3.connect(tmp_path / "scripts.db") as db:
+        db.execute("UPDATE scripts SET script = script || x'00' WHERE length(pair) = 32")
+    db.close()
+    assert build() == first

@@ -1,6 +1,6 @@
 """What the hub puts on a stick, and takes off one."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -113,7 +113,7 @@ class FailingWriter(DirectoryWriter):
         self._step()
         super().put_root(number, data)
 
-    def put_bundle(self, offer: Offer, data: bytes) -> None:
+    def put_bundle(self, offer: Offer, data: bytes | Iterable[bytes]) -> None:
         self._step()
         super().put_bundle(offer, data)
 

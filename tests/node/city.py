@@ -151,6 +151,8 @@ class City:
         return by_root.get(base), by_root[target]
 
     def _find(self, bundle: Digest) -> bytes:
+        if bundle in self.objects and not self.forgetful:
+            return self.objects[bundle]
         for base in (None, *self.versions):
             for target in self.versions:
                 found, data = self.bundle(base, target)

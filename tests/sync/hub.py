@@ -134,7 +134,8 @@ class Hub:
 
     async def _bundle(self, request: web.Request) -> web.StreamResponse:
         name = request.match_info["name"]
-        data = next((d for offer, d in self.shelf.offers if offer.bundle == name), None)
+        bundles = {offer.bundle: data for offer, data in self.shelf.offers}
+        data = {**self.shelf.objects, **bundles}.get(Digest(name))
         if data is None or self._due("busy"):
             return self._answer(request, None) if data is None else web.Response(status=503)
         self.requests.append(request)

@@ -1,5 +1,6 @@
 """Codecs: what goes in comes out, small; what is damaged is a ContentError, never more bytes."""
 
+import contextlib
 from collections.abc import Sequence
 
 import pytest
@@ -7,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sync import varint
-from sync.codec import Codec
+from sync.codec import Codec, lzma2
 from sync.codec.edit import EditCodec
-from sync.codec.frame import pack, unpack
+from sync.codec.frame import LZMA, pack, unpack
 from sync.codec.raw import RawCodec, compress, decompress
 from sync.codec.script import LineDiffer, Operation, Script
 from sync.codec.tensor import TensorCodec
@@ -104,17 +105,20 @@ def test_a_script_that_would_not_pay_is_not_sent() -> None:
 @pytest.mark.parametrize(
     ("payload", "why"),
     [
-        (stream(1) + stream(9) + stream(0) + stream(1) + literals(b"x"), "at most 4"),
-        (stream(1) + stream(0) + stream(9) + stream(1) + literals(b"x"), "at most 4"),
-        (stream(1) + stream(0) + stream(0) + stream(9) + literals(b"x"), "at most 5"),
-        (stream(1) + stream(2) + stream(0) + stream(0) + literals(b""), "does nothing"),
-        (stream(1) + stream(0) + stream(0) + stream(3) + literals(b"x"), "2 bytes early"),
-        (stream(0) + stream() + stream() + stream() + literals(b""), "came out otherwise"),
-        (stream(1) + stream() + stream(0) + stream(1) + literals(b"x"), "copies: a number is cut"),
-        (stream(1) + stream(0, 0) + stream(0) + stream(1) + literals(b"x"), "bytes too many"),
-        (stream(1) + stream(0) + stream(0) + stream(1) + literals(b"xy"), "bytes too many"),
-        (stream(1) + stream(0) + stream(0) + stream(1) + literals(b"x") + b"z", "too many"),
-        (stream(*[1] * 20), "at most"),
+        (stream(1, 9, 0, 1) + literals(b"x"), "at most 4"),
+        (stream(1, 0, 9, 1) + literals(b"x"), "at most 4"),
+        (stream(1, 0, 0, 9) + literals(b"x"), "at most 5"),
+        (stream(1, 2, 0, 0) + literals(b""), "does nothing"),
+        (stream(1, 0, 0, 3) + literals(b"x"), "2 bytes early"),
+        (stream(0) + literals(b""), "came out otherwise"),
+        (stream() + literals(b""), "counts: a number is cut"),
+        (stream(1) + literals(b"x"), "copies: a number is cut"),
+        (stream(1, 0, 0) + literals(b"x"), "insertions: a number is cut"),
+        (stream(1, 0, 0, 1, 0) + literals(b"x"), "bytes too many"),
+        (b"\x0a\x01\x00\x00\x01\xff" + literals(b"x"), "bytes too many"),
+        (stream(1, 0, 0, 1) + literals(b"xy"), "bytes too many"),
+        (stream(1, 0, 0, 1) + literals(b"x") + b"z", "too many"),
+        (stream(*[1] * 26), "at most"),
     ],
 )
 def test_a_script_that_breaks_a_bound_is_refused(payload: bytes, why: str) -> None:
@@ -126,11 +130,11 @@ def test_a_script_that_breaks_a_bound_is_refused(payload: bytes, why: str) -> No
 @pytest.mark.fault(12, "more produced than declared")
 def test_a_frame_that_declares_another_size_is_refused_before_it_is_inflated() -> None:
     bomb = pack(bytes(50_000_000))
-    assert len(bomb) < 5000
-    with pytest.raises(ContentError, match="declares 50000000 bytes"):
+    assert len(bomb) < 9000
+    with pytest.raises(ContentError, match="100"):
         unpack(bomb, 100)
-    with pytest.raises(ContentError, match="where at most 3 is allowed"):
-        EditCodec().decode(bytes([7, 120]) + bomb, [b""], [2])
+    with pytest.raises(ContentError, match="where at most 37 is allowed"):
+        EditCodec().decode(bytes([0x7F, 120]) + bomb, [b""], [2])
     with pytest.raises(ContentError, match="declares 50000000 bytes"):
         decompress(compress(bytes(50_000_000)), 100)
 
@@ -233,3 +237,56 @@ def test_a_text_that_would_take_quadratic_time_is_not_compared() -> None:
 
 def test_an_operation_reads_as_copy_delete_insert() -> None:
     assert applied(b"la papa", (Operation(3, 4, b"quinua"),)) == b"la quinua"
+
+
+def test_texts_are_written_with_lzma2_on_this_machine() -> None:
+    """Else bundles from here are 3-10 % longer than they could be."""
+    assert lzma2.available()
+    assert pack(prose(1, 60), prose(2, 60), text=True)[0] & LZMA
+
+
+@QUICK
+@given(anything, anything, st.integers(0, 4), st.integers(0, 2))
+def test_chunks_come_back_whatever_their_properties(
+    data: bytes, dictionary: bytes, lc: int, pb: int
+) -> None:
+    chunks = lzma2.chunks(data, dictionary, lc, pb)
+    if chunks is None:
+        assert not data
+        return
+    assert lzma2.unpack(chunks, len(data), dictionary) == data
+    inside = lzma2.bare(chunks, len(data))
+    if inside is not None:
+        assert lzma2.dressed(inside, len(data), lc, pb, alone=not dictionary) == chunks
+
+
+def test_long_data_is_many_chunks_and_comes_back() -> None:
+    data, dictionary = noise(1, 70_000) * 2 + prose(1, 9000), noise(1, 150_000)
+    for base in (b"", dictionary):
+        packed = pack(data, base, text=True)
+        assert packed[0] & LZMA
+        assert unpack(packed, len(data), base) == data
+
+
+@pytest.mark.parametrize("first", [0x0C, 0x58, 0x68, 0x0B, 0x8C, 0xF8, 0x8B])
+def test_a_form_that_nobody_writes_is_refused(first: int) -> None:
+    with pytest.raises(ContentError, match="unknown form"):
+        unpack(bytes([first]) + bytes(20), 30)
+
+
+def test_chunks_that_hold_more_than_was_declared_are_refused() -> None:
+    chunks = lzma2.chunks(bytes(5_000_000), b"", 3, 0)
+    assert chunks is not None
+    many = bytes([0xB8]) + chunks
+    assert unpack(many, 5_000_000) == bytes(5_000_000)
+    for size in (1, 4_999_999, 5_000_001):
+        with pytest.raises(ContentError, match="frame"):
+            unpack(many, size)
+    with pytest.raises(ContentError, match="unknown form"):
+        unpack(many, 0)
+
+
+def test_a_dictionary_that_is_not_the_one_gives_other_bytes_or_an_error() -> None:
+    packed = pack(prose(1), prose(1, 11), text=True)
+    with contextlib.suppress(ContentError):
+        assert unpack(packed, len(prose(1)), prose(2, 11)) != prose(1)

@@ -147,9 +147,9 @@ def test_a_file_is_stored_a_piece_at_a_time_and_no_longer_than_allowed(tmp_path:
     with pytest.raises(ContentError, match="cannot be read"):
         store.put_file(tmp_path, 9)
     with pytest.raises(ContentError, match="9 bytes"):
-        store.put_pieces(iter([b"12345", b"67890"]), 9, "pieces")
+        store.put_bounded(iter([b"12345", b"67890"]), 9, "pieces")
     assert sorted((tmp_path / "objects").rglob("*")) == before
-    assert store.put_pieces(iter([]), 0, "nothing") == (digest(b""), 0)
+    assert store.put_bounded(iter([]), 0, "nothing") == (digest(b""), 0)
 
 
 @pytest.mark.parametrize("size", [100, SMALL_BYTES, SMALL_BYTES + 1])

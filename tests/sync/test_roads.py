@@ -179,6 +179,13 @@ async def test_a_road_gives_one_object_whole(road: Road, given: Shelf) -> None:
         await road.source.object(Digest("x"))
 
 
+async def test_a_road_gives_an_object_in_pieces_like_a_bundle(road: Road, given: Shelf) -> None:
+    [(name, data)] = given.objects.items()
+    pieces = [piece async for piece in road.source.chunks(name, 1000, len(data))]
+    assert len(pieces) > 1
+    assert b"".join(pieces) == data[1000:]
+
+
 async def test_a_road_takes_blocks_and_knows_those_it_has(road: Road) -> None:
     assert await road.sink.samples(b"block one")
     assert not await road.sink.samples(b"block one")

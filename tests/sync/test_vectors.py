@@ -1,4 +1,4 @@
-"""Golden bundles: files of format 1 that every later program must still read.
+"""Golden bundles: files of format 2 that every later program must still read.
 
 They were written once by this program and are never rewritten (see FORMAT.md, Versions).
 """
@@ -21,7 +21,7 @@ ROOTS = {
 
 @pytest.fixture
 def golden(root: Path) -> Path:
-    return root / "tests" / "vectors" / "bundle-1"
+    return root / "tests" / "vectors" / "bundle-3"
 
 
 def version(golden: Path, name: str) -> Manifest:
@@ -87,7 +87,7 @@ def test_the_golden_offer_is_of_the_golden_bundle(golden: Path, tmp_path: Path) 
 
 def test_the_golden_model_leads_to_its_target(root: Path) -> None:
     """Codec tensor: a copy, differences of 1, 2 and 4 bytes, folded and sparse, a literal."""
-    golden = root / "tests" / "vectors" / "bundle-2"
+    golden = root / "tests" / "vectors" / "bundle-4"
     base = version(golden, "base")
 
     def read(wanted: Digest) -> bytes:
@@ -99,3 +99,19 @@ def test_the_golden_model_leads_to_its_target(root: Path) -> None:
     ]
     assert reader.target_manifest() == version(golden, "target")
     assert [group.codec for group in reader.header.groups] == ["tensor"]
+
+
+def test_the_golden_long_object_leads_to_its_target(root: Path) -> None:
+    """Codec parts: two of them, each told from another range of the base."""
+    golden = root / "tests" / "vectors" / "bundle-5"
+    base, target = version(golden, "base"), version(golden, "target")
+
+    def read(wanted: Digest) -> bytes:
+        return (golden / "objects" / wanted).read_bytes()
+
+    reader = BundleReader(golden / "long.bundle", base)
+    [(entry, data)] = reader.objects(read)
+    assert (entry,) == target.entries
+    assert data == read(entry.hash)
+    assert reader.target_manifest() == target
+    assert [group.codec for group in reader.header.groups] == ["parts"]
