@@ -10,7 +10,18 @@ from pathlib import Path
 import click
 
 from hub import config as settings
-from hub.commands import channel, content, fleet, kafka, keys, people, review, stick, upkeep
+from hub.commands import (
+    channel,
+    content,
+    fleet,
+    kafka,
+    keys,
+    people,
+    review,
+    stick,
+    upkeep,
+    villages,
+)
 from hub.office import Office
 from sync.exits import Program
 
@@ -43,6 +54,9 @@ for command in (
     upkeep.serve,
     channel.status,
     fleet.fleet,
+    villages.learning,
+    villages.reports,
+    villages.missed,
     upkeep.models,
     people.users,
     people.enrol,
