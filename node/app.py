@@ -32,6 +32,7 @@ from models.errors import ModelError
 from node.config import NodeConfig
 from node.fetcher import Fetcher, Room
 from node.folder import DataFolder
+from node.handing import Handing
 from node.portal.app import build_portal
 from node.road import root_keys
 from node.services import Services
@@ -45,7 +46,7 @@ from node.telemetry.forwarder import Forwarded
 from node.telemetry.metrics import Host, Metrics, Spooled, Tutoring
 from node.telemetry.recorder import Recorder
 from node.telemetry.sampler import Sampler
-from node.telemetry.uplink import Uplink
+from node.telemetry.uplink import Uplink, dressing
 from node.timer import guarded, repeat
 from node.tutor import Tutor
 from node.updater import Outcome, Subscription, Updater
@@ -144,7 +145,10 @@ async def build(config: NodeConfig, *, model: bool = True) -> AsyncIterator[Node
         for collector in (Host(folder.path, clock), Spooled(spool)):
             metrics.registry.register(collector)
         sampler = Sampler(metrics.registry, spool, clock, name)
-        uplink = Uplink(sampler, recorder, spool, telemetry, going.sink)
+        uplink = Uplink(
+            sampler, recorder, spool, telemetry, going.sink,
+            dress=dressing(config.node.key), hub_answers=going.by_wire and going.journey is None,
+        )  # fmt: skip
         sticks = Sticks(
             [Path(place) for place in config.sync.stick_folders],
             config.sync.channel,
@@ -169,6 +173,7 @@ async def build(config: NodeConfig, *, model: bool = True) -> AsyncIterator[Node
             metrics=metrics,
             clock=clock,
             record_event=recorder.record,
+            handing=Handing(spool, library, clock, name, folder.path, room.floor_bytes),
         )
         yield Node(
             services, store, blobs, updater, sampler, recorder, uplink, telemetry, link, going

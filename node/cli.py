@@ -8,20 +8,18 @@
 
 import asyncio
 import logging
-import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import click
 import msgspec
 
 from models.errors import ModelError
-from node import app
-from node import config as settings
+from node import app, submissions
 from node import status as statuses
 from node.config import NodeConfig
+from node.desk import Desk, pass_desk
 from node.errand import import_through
 from node.folder import DataFolder
 from node.outcome import Outcome, error_of
@@ -36,19 +34,6 @@ from sync.exits import Program
 from sync.lesson import Language
 from sync.verdict import day
 
-
-@dataclass(frozen=True, slots=True)
-class Desk:
-    """What the commands share: where the settings are. They are read when a command runs."""
-
-    path: Path | None
-
-    def config(self) -> NodeConfig:
-        """The settings. Raises SettingsError."""
-        return settings.load(self.path, os.environ)
-
-
-pass_desk = click.make_pass_decorator(Desk)
 language_option = click.option(
     "--language", type=click.Choice(("es", "qu", "en")), help="Else the node's own."
 )
@@ -259,6 +244,10 @@ def _readers(config: NodeConfig) -> Iterator[tuple[Search, Library]]:
         yield Search(store), Library(store, folder.blobs())
 
 
+main.add_command(submissions.submit)
+main.add_command(submissions.submitted)
+
+
 @main.command("selftest")
 @pass_desk
 def selftest_command(desk: Desk) -> None:
@@ -276,7 +265,7 @@ def selftest_command(desk: Desk) -> None:
 @click.option("--force", is_flag=True, help="Replace what is there.")
 @pass_desk
 def provision_command(desk: Desk, source: Path, force: bool) -> None:
-    """Put the node.toml (and root.json) at SOURCE in place as `--config`."""
+    """Put the node.toml (and root.json and node.pem) at SOURCE in place as `--config`."""
     if desk.path is None:
         raise click.UsageError("give --config, the place for the settings")
     config = provision(source, desk.path, force=force)

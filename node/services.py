@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from node.config import NodeConfig
+from node.handing import Handing
 from node.sticks import Sticks
 from node.store.lessons import Library
 from node.store.search import Search
@@ -41,3 +42,4 @@ class Services:
     metrics: Metrics
     clock: Clock
     record_event: RecordEvent
+    handing: Handing

@@ -5,7 +5,7 @@ engine and an updater that do what a test tells them.
 import asyncio
 import tomllib
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import cast
@@ -17,12 +17,14 @@ from prometheus_client import CollectorRegistry
 from models.engine import Engine, EngineStats, Piece, Sampling, Stream
 from models.errors import ModelError, Overloaded
 from node.config import NodeConfig, NodeTable, SyncTable
+from node.handing import Handing
 from node.portal.app import build_portal
 from node.services import Services
 from node.sticks import Sticks
 from node.telemetry.clock import Clock
 from node.telemetry.forwarder import Forwarded
 from node.telemetry.metrics import Metrics
+from node.telemetry.spool import Spool
 from node.tutor import Tutor
 from node.updater import Outcome, Updater
 from sync.lesson import Channel, Language, Lesson
@@ -165,7 +167,8 @@ class School:
     engine: ScriptedEngine
     updater: ScriptedUpdater
     services: Services
-    events: list[tuple[str, dict[str, str]]] = field(default_factory=list)
+    events: list[tuple[str, dict[str, str]]]
+    spool: Spool
 
     def install(self, version: int, lessons: Iterable[Lesson]) -> None:
         """Makes these lessons the installed version."""
@@ -187,7 +190,8 @@ class School:
         return [data for name, data in self.events if name == kind]
 
     def close(self) -> None:
-        """Closes the database."""
+        """Closes the databases."""
+        self.spool.close()
         self.village.store.close()
 
 
@@ -200,6 +204,7 @@ def school(folder: Path, *, tutor: bool = True, language: Language = "es") -> Sc
         sync=SyncTable(hub="http://hub.example:8080", channel="escuela"),
     )
     events: list[tuple[str, dict[str, str]]] = []
+    spool = Spool(folder / "spool.db", 1_000_000, "boot")
     services = Services(
         settings=settings,
         store=place.store,
@@ -212,8 +217,9 @@ def school(folder: Path, *, tutor: bool = True, language: Language = "es") -> Sc
         metrics=Metrics(CollectorRegistry()),
         clock=Clock(wall=lambda: NOW),
         record_event=lambda kind, data: events.append((kind, data)),
+        handing=Handing(spool, place.library, Clock(wall=lambda: NOW), "nodo-ocongate", folder, 0),
     )
-    return School(place, engine, updater, services, events)
+    return School(place, engine, updater, services, events, spool)
 
 
 @cache

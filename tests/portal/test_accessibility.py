@@ -22,6 +22,7 @@ PATHS = (
     "/preguntar?q=¿Quién ganó el mundial?",
     "/gracias",
     "/salud",
+    "/entregar",
 )
 
 
