@@ -3,7 +3,7 @@
 | thread | owns |
 |---|---|
 | event loop | sockets, sessions, pages' text; it never waits for a disk |
-| clerk | `intake.db`, `users.db`, and a connection to `hub.db` for missed searches |
+| clerk | `intake.db`, `users.db`, and a connection to `hub.db` for what nodes tell |
 | desk | a connection to `hub.db` for the studio |
 | packer | builds bundles that nobody asked for before |
 | press | publishes, with a connection of its own |
@@ -41,6 +41,7 @@ from hub.studio.desk import Desk
 from hub.studio.pages import Studio
 from hub.studio.press import Press
 from hub.studio.session import Door, Storage, kept, secured, session_key
+from hub.studio.villages import VillageDesk
 from hub.uplink import Uplink
 from hub.users import Passwords, Throttle, Users
 from hub.worker import Worker
@@ -93,11 +94,11 @@ def build_app(
     channel = config.channel.id
     shelf = Shelf(config.published)
     # What a thread owns is made in it.
-    missed = threads.clerk.make(Library, config.database)
+    told = threads.clerk.make(Library, config.database)
     blocks = threads.clerk.make(
-        Blocks, config.intake, max_names=MAX_NAMES, max_bytes=MAX_KEPT_BYTES
+        Blocks, config.intake_db, max_names=MAX_NAMES, max_bytes=MAX_KEPT_BYTES
     )
-    intake = Intake(blocks, missed, clock)
+    intake = Intake(blocks, told, clock, signed=config.intake.signed)
     threads.clerk.make(intake.deliver)
     passwords = passwords or Passwords()
     users = threads.clerk.make(Users, config.users, passwords)
@@ -116,6 +117,7 @@ def build_app(
         door=Door(users, threads.clerk, passwords, threads.hasher, Throttle(time.monotonic)),
         press=press,
         metrics=metrics,
+        village_desk=VillageDesk(library, channel, clock),
         clock=clock,
     )
 
@@ -133,7 +135,7 @@ def build_app(
     async def close(app: web.Application) -> AsyncIterator[None]:
         yield
         await press.finish()
-        await threads.clerk.call(missed.close)
+        await threads.clerk.call(told.close)
         await threads.clerk.call(blocks.close)
         await threads.clerk.call(users.close)
         await threads.desk.call(library.close)

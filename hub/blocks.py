@@ -19,10 +19,12 @@ from typing import Literal
 
 from sqlite_utils import Database, Migrations
 
+from hub.arrivals import Uploads
 from hub.fleet import SERIES, Contact, Labels, NodeState, Reading, fleet
 from sync.database import plain
 from sync.errors import ContentError
 from sync.files import make_folder
+from sync.identity import PublicKey
 
 Kind = Literal["samples", "events"]
 BUSY_SECONDS = 10.0
@@ -72,6 +74,35 @@ def m001_intake(db: Database) -> None:
         db.conn.execute(statement)
 
 
+@migrations()
+def m002_signed_and_uploads(db: Database) -> None:
+    """The keys of enrolled nodes, and uploads on their way in."""
+    for statement in (
+        "CREATE TABLE node_keys (node TEXT PRIMARY KEY, key TEXT NOT NULL, since REAL NOT NULL)",
+        """CREATE TABLE uploads (
+            node TEXT NOT NULL,
+            upload TEXT NOT NULL,
+            parts INTEGER NOT NULL,
+            have INTEGER NOT NULL,
+            size INTEGER NOT NULL,
+            first REAL NOT NULL,
+            state TEXT NOT NULL CHECK (state IN ('coming', 'taken', 'refused')),
+            PRIMARY KEY (node, upload)
+        ) WITHOUT ROWID""",
+        "CREATE INDEX uploads_first ON uploads (node, first)",
+        "CREATE INDEX uploads_coming ON uploads (first) WHERE state = 'coming'",
+        "CREATE INDEX uploads_whole ON uploads (first) WHERE state = 'coming' AND have = parts",
+        """CREATE TABLE upload_parts (
+            node TEXT NOT NULL,
+            upload TEXT NOT NULL,
+            number INTEGER NOT NULL,
+            data BLOB NOT NULL,
+            PRIMARY KEY (node, upload, number)
+        )""",
+    ):
+        db.conn.execute(statement)
+
+
 _READ = """INSERT INTO readings VALUES (?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (node, name, labels) DO UPDATE SET
         value = excluded.value, time = excluded.time, sure = excluded.sure,
@@ -117,6 +148,7 @@ class Blocks:
                 f"intake {path}: {error}",
                 hint="move the file away; nodes that still hold blocks send them again",
             ) from error
+        self.uploads = Uploads(self._db)
         path.chmod(0o600)  # events carry what pupils typed
 
     def close(self) -> None:
@@ -161,6 +193,19 @@ class Blocks:
             "clock = coalesce(?, clock)",
             (node, at, at, clock, clock),
         )
+
+    def enrol(self, node: str, key: PublicKey, at: float) -> None:
+        """Notes the key of `node`, in place of the one before: from now on it must sign."""
+        self._db.execute("INSERT OR REPLACE INTO node_keys VALUES (?, ?, ?)", (node, key, at))
+
+    def key(self, node: str) -> PublicKey | None:
+        """The key that `node` was enrolled with; None when it has none."""
+        row = self._db.execute("SELECT key FROM node_keys WHERE node = ?", (node,)).fetchone()
+        return PublicKey(row[0]) if row else None
+
+    def keys(self) -> dict[str, PublicKey]:
+        """The keys of all nodes that have one."""
+        return {n: PublicKey(k) for n, k in self._db.execute("SELECT node, key FROM node_keys")}
 
     def nodes(self) -> int:
         """How many nodes ever reported."""
@@ -213,6 +258,11 @@ class Blocks:
         """Event blocks that were not handed on: (number, raw bytes), oldest first."""
         rows = self._db.execute("SELECT id, body FROM blocks WHERE NOT delivered ORDER BY id")
         return [(number, body) for number, body in rows]
+
+    def waits(self, number: int) -> bool:
+        """True while nobody noted that a block was handed on; another program may have."""
+        sql = "SELECT count(*) FROM blocks WHERE id = ? AND NOT delivered"
+        return self._count(sql, number) > 0
 
     def delivered(self, number: int) -> None:
         """Notes that a block was handed on."""

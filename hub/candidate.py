@@ -12,7 +12,7 @@ import msgspec
 from sync.lesson import Lesson
 
 State = Literal["waiting", "approved", "rejected", "stopped"]
-Origin = Literal["generated", "import", "edit"]
+Origin = Literal["generated", "import", "edit", "upload"]
 
 
 class GateResult(msgspec.Struct, frozen=True):

@@ -23,6 +23,7 @@ from hub.commands import (
     review,
     stick,
     upkeep,
+    villages,
 )
 from hub.office import Office
 from sync.exits import Program
@@ -59,6 +60,9 @@ for command in (
     channel.status,
     fleet.fleet,
     models.models,
+    villages.learning,
+    villages.reports,
+    villages.missed,
     people.users,
     people.enrol,
     upkeep.selftest,

@@ -139,6 +139,18 @@ class ReviewTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = ("qu",)
 
 
+class IntakeTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`[intake]`: from whom the hub takes reports."""
+
+    signed: Annotated[
+        bool,
+        Meta(
+            description="true: only from nodes enrolled with a key; false: also from names that "
+            "nobody enrolled. A node that has a key must sign in any case"
+        ),
+    ] = False
+
+
 class PublisherTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`[publisher]`: how versions are signed and kept ready."""
 
@@ -173,6 +185,7 @@ class HubConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     review: ReviewTable = ReviewTable()
     publisher: PublisherTable = PublisherTable()
     kafka: KafkaTable = KafkaTable()
+    intake: IntakeTable = IntakeTable()
 
     @property
     def data(self) -> Path:
@@ -185,7 +198,7 @@ class HubConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return self.data / "hub.db"
 
     @property
-    def intake(self) -> Path:
+    def intake_db(self) -> Path:
         """SQLite: what nodes reported."""
         return self.data / "intake.db"
 

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from hub.brief import Brief, Encoder, with_passages
+from hub.demand import Demand
 from hub.gates import CopyIndex, Gates, stopped
 from hub.generator import Generator
-from hub.library import Library, Missed
+from hub.library import Library
 from hub.ranker import Ranker, Vectors, text_vector
 from sync.canonical import digest
 from sync.lesson import Lesson
@@ -50,10 +51,13 @@ class Drafting:
         self._encoder_version = encoder_version
         self._clock = clock
 
-    def draft(self, brief: Brief, n: int, missed: Missed | None = None) -> Drafted:
+    def draft(
+        self, brief: Brief, n: int, missed: Demand | None = None, number: int | None = None
+    ) -> Drafted:
         """Writes, judges and ranks `n` drafts for `brief` and puts them on the review list.
 
-        `missed` is the search that the brief answers; it is noted as answered. Raises ModelError.
+        `missed` is the wish that the brief answers; it is noted as answered. `number` is that of
+        a brief that is kept already. Raises ModelError.
         """
         lessons = [revision.lesson for revision in self._library.lessons()]
         brief = with_passages(brief, lessons, self._encoder)
@@ -65,9 +69,12 @@ class Drafting:
         rankings = self._ranker.rank(brief, texts, judged, self._catalogue(others))
         now = self._clock()
         with self._library.transaction():
-            number = self._library.add_brief(brief, n, now)
+            if number is None:
+                number = self._library.add_brief(brief, n, now)
+            else:
+                self._library.order_drafts(number, n)
             if missed:
-                self._library.settle_missed(missed, number)
+                self._library.settle_missed(missed.searches, missed.language, number)
             candidates = tuple(
                 self._library.add_candidate(
                     "generated", text, now, brief=number, score=ranking.score,

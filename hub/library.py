@@ -22,6 +22,9 @@ from sqlite_utils import Database
 from hub.brief import Brief
 from hub.candidate import Candidate, Decision, Factor, GateResult, Origin, State
 from hub.errors import UnknownError
+from hub.heard import Heard
+from hub.learning import Learning
+from hub.reports import Reports
 from hub.schema import migrations
 from sync.canonical import Digest
 from sync.database import plain
@@ -81,6 +84,8 @@ class Library:
             self.db.enable_wal()
             self.db.execute("PRAGMA foreign_keys = on")
             migrations.apply(self.db)
+            self.learning, self.reports = Learning(self.db), Reports(self.db)
+            self.heard = Heard(self.db)
         except sqlite3.DatabaseError as error:
             raise plain(path, error) or ContentError(
                 f"cannot open the library {path}: {error}",
@@ -130,6 +135,15 @@ class Library:
         """Keeps a brief for which `asked` drafts were ordered; returns its number."""
         row = {"digest": brief.digest, "brief": _json(brief), "asked": asked, "at": at}
         return self._insert("briefs", **row)
+
+    def order_drafts(self, number: int, asked: int) -> None:
+        """Notes that `asked` more drafts were ordered for a brief."""
+        self.db.execute("UPDATE briefs SET asked = asked + ? WHERE id = ?", (asked, number))
+
+    def open_briefs(self) -> list[tuple[int, Brief]]:
+        """The briefs of which no draft was ordered yet, oldest first."""
+        rows = self.db.execute("SELECT id, brief FROM briefs WHERE asked = 0 ORDER BY id")
+        return [(number, msgspec.json.decode(data, type=Brief)) for number, data in rows]
 
     def brief(self, number: int) -> Brief:
         """Raises UnknownError."""
@@ -257,6 +271,11 @@ class Library:
             self._one("SELECT 1 FROM files WHERE path = ? AND kind = 'asset'", (path,)) is not None
         )
 
+    def has_text(self, lesson_id: str, language: str) -> bool:
+        """True when that lesson was ever approved in that language."""
+        sql = "SELECT 1 FROM lessons WHERE id = ? AND language = ? LIMIT 1"
+        return self._one(sql, (lesson_id, language)) is not None
+
     def set_channel(self, channel: Channel, at: float) -> None:
         """Keeps the description of a channel, in place of the one before."""
         row = {"id": channel.id, "channel": to_bytes(channel), "at": at}
@@ -312,11 +331,20 @@ class Library:
         )
         return [Missed(*row) for row in self.db.execute(sql, (limit,))]
 
-    def settle_missed(self, missed: Missed, brief: int) -> None:
-        """Notes which brief answers a missed search."""
-        self.db.execute(
+    def missed_nodes(self, queries: Sequence[str], language: str) -> int:
+        """On how many nodes any of `queries` was missed."""
+        marks = ", ".join("?" for _ in queries)
+        sql = (
+            "SELECT count(DISTINCT node) FROM missed_searches "  # noqa: S608
+            f"WHERE language = ? AND query IN ({marks})"
+        )
+        return self._count(sql, (language, *queries))
+
+    def settle_missed(self, queries: Sequence[str], language: str, brief: int) -> None:
+        """Notes which brief answers missed searches."""
+        self.db.conn.executemany(
             "UPDATE missed_searches SET brief = ? WHERE query = ? AND language = ?",
-            (brief, missed.query, missed.language),
+            [(brief, query, language) for query in queries],
         )
 
     # Vectors of texts, so that the catalogue is encoded once.

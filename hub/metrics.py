@@ -8,6 +8,7 @@
 | `chaski_hub_blocks_total` | counter | kind, outcome | blocks: stored, duplicate, or why refused |
 | `chaski_hub_block_bytes_total` | counter | kind | bytes of the blocks stored |
 | `chaski_hub_events_total` | counter | kind | events in stored blocks |
+| `chaski_hub_events_refused_total` | counter | kind, reason | events passed over |
 | `chaski_hub_nodes` | gauge | | nodes that ever reported |
 | `chaski_hub_published_version` | gauge | channel | version of the head; 0 before the first |
 | `chaski_hub_sign_ins_total` | counter | outcome | sign-ins: welcome, wrong, throttled |
@@ -18,8 +19,12 @@
 """
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+if TYPE_CHECKING:  # the intake answers in errors that are counted here
+    from hub.intake import Receipt
 
 SECONDS = (0.005, 0.02, 0.1, 0.5, 2, 10, 60, 600)
 
@@ -48,6 +53,9 @@ class Metrics:
         self.blocks = counter("blocks_total", "blocks from nodes", "kind", "outcome")
         self.block_bytes = counter("block_bytes_total", "bytes of the blocks stored", "kind")
         self.events = counter("events_total", "events in stored blocks", "kind")
+        self.events_refused = counter(
+            "events_refused_total", "events that were passed over", "kind", "reason"
+        )
         self.nodes = gauge("nodes", "nodes that ever reported")
         self.published_version = gauge("published_version", "version of the head", "channel")
         self.sign_ins = counter("sign_ins_total", "sign-ins", "outcome")
@@ -58,13 +66,15 @@ class Metrics:
             "waiting_calls", "calls that a worker thread has not ended", "worker"
         )
 
-    def took(self, kind: str, size: int, stored: bool, events: tuple[str, ...]) -> None:
+    def took(self, kind: str, size: int, receipt: "Receipt") -> None:
         """Counts a block of `size` bytes that was stored, or known already."""
-        self.blocks.labels(kind, "stored" if stored else "duplicate").inc()
-        if stored:
+        self.blocks.labels(kind, "stored" if receipt.stored else "duplicate").inc()
+        if receipt.stored:
             self.block_bytes.labels(kind).inc(size)
-        for event in events:
+        for event in receipt.events:
             self.events.labels(event).inc()
+        for event, reason in receipt.refused:
+            self.events_refused.labels(event, reason).inc()
 
     def watch(self, worker: str, waiting: Callable[[], int]) -> None:
         """Shows the queue of one worker thread."""

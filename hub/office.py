@@ -15,7 +15,7 @@ from hub.config import HubConfig
 from hub.drafting import Drafting
 from hub.gates import Blocklist, Gates
 from hub.generator import Generator
-from hub.intake import MAX_KEPT_BYTES, MAX_NAMES
+from hub.intake import MAX_KEPT_BYTES, MAX_NAMES, Intake
 from hub.keyring import Keyring
 from hub.language import LanguageJudge
 from hub.library import Library
@@ -66,9 +66,14 @@ class Office:
     @cached_property
     def blocks(self) -> Blocks:
         """What nodes reported. Raises ContentError."""
-        blocks = Blocks(self.config.intake, max_names=MAX_NAMES, max_bytes=MAX_KEPT_BYTES)
+        blocks = Blocks(self.config.intake_db, max_names=MAX_NAMES, max_bytes=MAX_KEPT_BYTES)
         self._open.callback(blocks.close)
         return blocks
+
+    @cached_property
+    def intake(self) -> Intake:
+        """The way in for blocks."""
+        return Intake(self.blocks, self.library, signed=self.config.intake.signed)
 
     @cached_property
     def users(self) -> Users:

@@ -121,3 +121,94 @@ def m002_stock(db: Database) -> None:
         )""",
     ):
         db.execute(statement)
+
+
+@migrations()
+def m003_upward(db: Database) -> None:
+    """What comes up from nodes: learning, reports, uploads, their last syncs."""
+    for statement in _UPWARD:
+        db.execute(statement)
+    # Widening a CHECK changes no row; SQLite cannot do it by ALTER, and rebuilding the table
+    # would break the references to it (sqlite.org/lang_altertable.html, section 7).
+    [[version]] = db.execute("PRAGMA schema_version").fetchall()
+    db.execute("PRAGMA writable_schema = ON")
+    db.execute(
+        "UPDATE sqlite_schema SET sql = replace(sql, ?, ?) WHERE name = 'candidates'",
+        ("'edit')", "'edit', 'upload')"),
+    )
+    db.execute(f"PRAGMA schema_version = {version + 1}")
+    db.execute("PRAGMA writable_schema = OFF")
+
+
+_UPWARD = (
+    """CREATE TABLE learning (
+        lesson TEXT NOT NULL,
+        language TEXT NOT NULL,
+        node TEXT NOT NULL,
+        day TEXT NOT NULL,
+        opened INTEGER NOT NULL,
+        finished INTEGER NOT NULL,
+        quizzes INTEGER NOT NULL,
+        right INTEGER NOT NULL,
+        total INTEGER NOT NULL,
+        asked INTEGER NOT NULL,
+        helped INTEGER NOT NULL,
+        failed INTEGER NOT NULL,
+        PRIMARY KEY (lesson, language, node, day)
+    ) WITHOUT ROWID""",
+    "CREATE INDEX learning_day ON learning (day)",
+    """CREATE TABLE learning_questions (
+        lesson TEXT NOT NULL,
+        language TEXT NOT NULL,
+        day TEXT NOT NULL,
+        question INTEGER NOT NULL,
+        missed INTEGER NOT NULL,
+        PRIMARY KEY (lesson, language, day, question)
+    ) WITHOUT ROWID""",
+    "CREATE INDEX learning_questions_day ON learning_questions (day)",
+    """CREATE TABLE reports (
+        id INTEGER PRIMARY KEY,
+        lesson TEXT NOT NULL,
+        language TEXT NOT NULL,
+        node TEXT NOT NULL,
+        verdict TEXT NOT NULL,
+        question TEXT NOT NULL,
+        note TEXT NOT NULL,
+        at REAL NOT NULL,
+        person TEXT,
+        outcome TEXT,
+        closed REAL
+    )""",
+    "CREATE INDEX reports_lesson ON reports (lesson, language, closed)",
+    "CREATE INDEX reports_open ON reports (node) WHERE closed IS NULL",
+    """CREATE TABLE uploads (
+        upload TEXT PRIMARY KEY,
+        node TEXT NOT NULL,
+        author TEXT NOT NULL,
+        candidate INTEGER NOT NULL UNIQUE REFERENCES candidates (id),
+        at REAL NOT NULL
+    )""",
+    """CREATE TABLE attachments (
+        candidate INTEGER NOT NULL REFERENCES candidates (id),
+        number INTEGER NOT NULL,
+        name TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        data BLOB NOT NULL,
+        PRIMARY KEY (candidate, number)
+    )""",
+    """CREATE TABLE node_syncs (
+        node TEXT PRIMARY KEY,
+        at REAL NOT NULL,
+        outcome TEXT NOT NULL,
+        message TEXT NOT NULL,
+        to_version INTEGER NOT NULL,
+        bytes_down INTEGER NOT NULL,
+        full_size INTEGER NOT NULL
+    )""",
+    """CREATE TABLE handed_on (
+        node TEXT NOT NULL,
+        epoch TEXT NOT NULL,
+        seq INTEGER NOT NULL,
+        PRIMARY KEY (node, epoch, seq)
+    ) WITHOUT ROWID""",
+)

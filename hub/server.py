@@ -168,7 +168,7 @@ class Server:
         except RefusedError as error:
             self._metrics.blocks.labels(kind, error.reason).inc()
             raise
-        self._metrics.took(kind, len(body), receipt.stored, receipt.events)
+        self._metrics.took(kind, len(body), receipt)
         return web.json_response({"stored": receipt.stored}, headers={"Cache-Control": "no-store"})
 
 

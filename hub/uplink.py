@@ -108,7 +108,7 @@ class Uplink:
             _log.warning("block from Kafka is passed over: %s", error)
             self._metrics.blocks.labels(kind, error.reason).inc()
             return
-        self._metrics.took(kind, len(block), receipt.stored, receipt.events)
+        self._metrics.took(kind, len(block), receipt)
 
     async def _patiently(self, store: Callable[[bytes], Receipt], block: bytes) -> Receipt:
         while True:

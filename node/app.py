@@ -38,6 +38,7 @@ from node.config import NodeConfig
 from node.delivery import Delivery
 from node.fetcher import Fetcher, Room
 from node.folder import DataFolder
+from node.handing import Handing
 from node.model.copies import Copies
 from node.model.models import Models
 from node.model.pointer import Change
@@ -62,7 +63,7 @@ from node.telemetry.forwarder import Forwarded
 from node.telemetry.metrics import Delivered, Host, Metrics, ModelState, Spooled, Tutoring
 from node.telemetry.recorder import Recorder
 from node.telemetry.sampler import Sampler
-from node.telemetry.uplink import Uplink
+from node.telemetry.uplink import Uplink, dressing
 from node.timer import guarded, repeat
 from node.tutor import Tutor
 from node.updater import Outcome, Subscription, Updater
@@ -188,7 +189,10 @@ async def build(config: NodeConfig, *, model: bool = True) -> AsyncIterator[Node
         for collector in watched:
             metrics.registry.register(collector)
         sampler = Sampler(metrics.registry, spool, clock, name)
-        uplink = Uplink(sampler, recorder, spool, telemetry, going.sink)
+        uplink = Uplink(
+            sampler, recorder, spool, telemetry, going.sink,
+            dress=dressing(config.node.key), hub_answers=going.by_wire and going.journey is None,
+        )  # fmt: skip
         sticks = Sticks(
             [Path(place) for place in config.sync.stick_folders],
             config.sync.channel,
@@ -217,6 +221,7 @@ async def build(config: NodeConfig, *, model: bool = True) -> AsyncIterator[Node
             clock=clock,
             model=switch.status if switch else lambda: ModelStatus("off", config.tutor.model),
             record_event=lambda kind, data: note(recorder, agenda, kind, data),
+            handing=Handing(spool, library, clock, name, folder.path, room.floor_bytes),
         )
         yield Node(
             services, store, blobs, updater, sampler, recorder, uplink, telemetry, link, going,

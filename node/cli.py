@@ -16,7 +16,7 @@ import click
 import msgspec
 
 from models.errors import ModelError
-from node import app
+from node import app, submissions
 from node import status as statuses
 from node.commands import delivery
 from node.commands.tokens import tokens
@@ -254,6 +254,10 @@ def _readers(config: NodeConfig) -> Iterator[tuple[Search, Library]]:
         yield Search(store), Library(store, folder.blobs())
 
 
+main.add_command(submissions.submit)
+main.add_command(submissions.submitted)
+
+
 @main.command("selftest")
 @pass_desk
 def selftest_command(desk: Desk) -> None:
@@ -275,7 +279,7 @@ main.add_command(delivery.pins)
 @click.option("--force", is_flag=True, help="Replace what is there.")
 @pass_desk
 def provision_command(desk: Desk, source: Path, force: bool) -> None:
-    """Put the node.toml (and root.json) at SOURCE in place as `--config`."""
+    """Put the node.toml (and root.json and node.pem) at SOURCE in place as `--config`."""
     if desk.path is None:
         raise click.UsageError("give --config, the place for the settings")
     config = provision(source, desk.path, force=force)

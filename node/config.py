@@ -38,6 +38,13 @@ class NodeTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     data: Annotated[
         str, Meta(min_length=1, description="folder of the database, the objects and the spool")
     ]
+    key: Annotated[
+        str,
+        Meta(
+            description="file with this node's key, as `chaski-hub enrol` gave it; empty: what"
+            " goes up is not signed"
+        ),
+    ] = ""
     models: Annotated[
         str, Meta(description="folder of the models; empty: the ones shipped with the program")
     ] = ""
@@ -190,13 +197,14 @@ def load(path: Path | None, environ: Mapping[str, str]) -> NodeConfig:
     home = (path.parent if path else Path()).resolve()
     models = home / loaded.node.models if loaded.node.models else SHIPPED_MODELS
     sticks = tuple(str(home / folder) for folder in loaded.sync.stick_folders)
+    key = str(home / loaded.node.key) if loaded.node.key else ""
     replace = msgspec.structs.replace
     hub = loaded.sync.hub
     if hub and "://" not in hub:
         hub = str(home / hub)
     return replace(
         loaded,
-        node=replace(loaded.node, data=str(home / loaded.node.data), models=str(models)),
+        node=replace(loaded.node, data=str(home / loaded.node.data), models=str(models), key=key),
         sync=replace(loaded.sync, root=str(home / loaded.sync.root), hub=hub, stick_folders=sticks),
         kafka=rooted(loaded.kafka, home),
     )

@@ -1,4 +1,4 @@
-"""Desk: what the commands share."""
+"""Desk: what the commands of the node share: where the settings are."""
 
 import os
 from dataclasses import dataclass

@@ -11,6 +11,7 @@ from node import config as settings
 from node.config import PREFIX, NodeConfig
 from sync.errors import BusyError, SettingsError
 from sync.files import atomic_write
+from sync.identity import NodeKey
 from sync.settings import load
 from sync.trust import Floors, TrustedState
 
@@ -32,6 +33,10 @@ def provision(source: Path, target: Path, *, force: bool) -> NodeConfig:
         root = _read(source.parent / keys)
         TrustedState(root, Floors())
         data = {target.parent / keys: root} | data
+    if written.node.key and not Path(written.node.key).is_absolute():
+        own = source.parent / written.node.key
+        NodeKey.read(own)
+        data = {target.parent / written.node.key: _read(own)} | data
     for path, wanted in data.items():
         if path.exists() and not force and path.read_bytes() != wanted:
             raise BusyError(f"{path} is there already", hint="--force replaces it")
@@ -49,5 +54,5 @@ def _read(path: Path) -> bytes:
     except OSError as error:
         raise SettingsError(
             f"{path} cannot be read: {error.strerror}",
-            hint="bring node.toml and root.json from `chaski-hub enrol` together",
+            hint="bring all files from `chaski-hub enrol` together",
         ) from error

@@ -77,6 +77,12 @@ def write(sheet: Sheet) -> str:
     return ".".join("-" if chosen is None else str(chosen) for chosen in sheet)
 
 
+def marks(result: Result) -> str:
+    """Which answers are right, without saying what they were: `1.-.0`."""
+    signs = {"right": "1", "wrong": "0", "unanswered": "-"}
+    return ".".join(signs[one.state] for one in result.marks)
+
+
 def read(text: str) -> Sheet:
     """The sheet that `write` wrote; anything else reads as not answered."""
     return tuple(choice(part) for part in text[:MAX_WRITTEN_CHARS].split(".")) if text else ()

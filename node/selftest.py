@@ -15,6 +15,7 @@ from node.folder import DataFolder
 from node.road import root_keys
 from sync.errors import ChaskiError, ContentError
 from sync.files import reserve
+from sync.identity import NodeKey
 from sync.trust import Floors, TrustedState
 
 
@@ -84,7 +85,8 @@ def _keys(folder: DataFolder, config: NodeConfig) -> str:
     else:
         return "none: this node knows no hub yet"
     hub = config.sync.hub or config.kafka.bootstrap or "no hub"
-    return f"root version {state.root_version} of {hub}"
+    signs = "signs" if config.node.key and NodeKey.read(Path(config.node.key)) else "does not sign"
+    return f"root version {state.root_version} of {hub}; {signs} what goes up"
 
 
 def _model(folder: DataFolder, config: NodeConfig) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from node.config import NodeConfig
 from node.delivery import Delivery
+from node.handing import Handing
 from node.model.seat import Seat
 from node.model.status import ModelStatus
 from node.sticks import Sticks
@@ -47,6 +48,7 @@ class Services:
     metrics: Metrics
     clock: Clock
     record_event: RecordEvent
+    handing: Handing
     model: Callable[[], ModelStatus] = lambda: ModelStatus("off")
     """How the tutor's model is."""
 

@@ -2,9 +2,11 @@
 
 * Each kind of event has its own short list of keys, and each key one form (`KEYS`, `FORMS`).
   There is no key for a pupil, a class or a device, so there is no place for one.
-* Only `query`, `question` and `message` are free text, as typed. `tidy` blanks what looks
+* Only `query`, `question`, `note` and `message` are free text, as typed. `tidy` blanks what looks
   like an address, telephone or document number; a name inside a question cannot be
   recognised, so the hub treats these texts as private until a person has read them.
+* What pupils did travels as `learned`: counts by lesson and day. The kinds it is made of
+  (`lesson_opened`, `lesson_finished`, `quiz_answered`) stay on the node.
 * `event` makes one that fits; reading a block checks the same rules and bounds. What does
   not fit is a ContentError.
 """
@@ -20,9 +22,13 @@ from sync.errors import ContentError
 from sync.seal import MAX_TIME, check_name, seal, unseal
 
 EventKind = Literal[
-    "search_missed", "question", "feedback", "lesson_opened", "quiz_answered", "sync", "model"
-]
-Form = Literal["slug", "word", "language", "number", "choices", "text", "model", "edition"]
+    "search_missed", "question", "feedback", "lesson_opened", "lesson_finished",
+    "quiz_answered", "learned", "upload_part", "sync", "model",
+]  # fmt: skip
+Form = Literal[
+    "slug", "word", "language", "number", "choices", "text", "model", "edition", "day", "counts",
+    "digest", "part",
+]  # fmt: skip
 
 MAGIC = b"CHE1"
 MAX_BLOCK_BYTES = 1024 * 1024
@@ -33,14 +39,40 @@ MAX_TEXT_CHARS = 300
 KEYS: dict[EventKind, dict[str, Form]] = {
     "search_missed": {"query": "text", "language": "language"},
     "question": {"question": "text", "language": "language", "answer": "word", "lesson": "slug"},
-    "feedback": {"question": "text", "language": "language", "lesson": "slug", "verdict": "word"},
+    "feedback": {
+        "question": "text",
+        "language": "language",
+        "lesson": "slug",
+        "verdict": "word",
+        "note": "text",
+    },
     "lesson_opened": {"lesson": "slug", "language": "language"},
+    "lesson_finished": {"lesson": "slug", "language": "language"},
     "quiz_answered": {
         "lesson": "slug",
         "language": "language",
         "right": "number",
         "total": "number",
         "answers": "choices",
+        "marks": "choices",
+    },
+    "learned": {
+        "lesson": "slug",
+        "language": "language",
+        "day": "day",
+        "opened": "number",
+        "finished": "number",
+        "quizzes": "number",
+        "right": "number",
+        "total": "number",
+        "missed": "counts",
+    },
+    "upload_part": {
+        "upload": "digest",
+        "number": "number",
+        "parts": "number",
+        "check": "digest",
+        "data": "part",
     },
     "sync": {
         "outcome": "word",
@@ -72,6 +104,10 @@ FORMS: dict[Form, str] = {
     "text": r".+",
     "model": r"[a-z0-9][a-z0-9._-]*",
     "edition": r"shipped|[0-9a-f]{12}",
+    "day": r"[0-9]{4}-[0-9]{2}-[0-9]{2}",
+    "counts": r"[0-9]{1,6}(\.[0-9]{1,6})*",
+    "digest": r"[0-9a-f]{64}",
+    "part": r"[A-Za-z0-9+/]+={0,2}",
 }
 MAX_CHARS: dict[Form, int] = {
     "slug": 80,
@@ -82,6 +118,10 @@ MAX_CHARS: dict[Form, int] = {
     "text": MAX_TEXT_CHARS,
     "model": 64,
     "edition": 12,
+    "day": 10,
+    "counts": 280,
+    "digest": 64,
+    "part": 65_536,
 }
 
 _FORMS = {form: re.compile(pattern, re.DOTALL) for form, pattern in FORMS.items()}

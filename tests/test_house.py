@@ -21,7 +21,7 @@ DOORWAYS = {
     "tokenizers": ("models/tokenizer.py", "models/training/"),
     "tuf": ("sync/trust.py", "sync/signing.py", "sync/keys.py", "sync/roots.py"),
     "securesystemslib": ("sync/trust.py", "sync/signing.py", "sync/keys.py", "sync/roots.py"),
-    "cryptography": ("sync/trust.py", "sync/keys.py", "hub/users.py"),
+    "cryptography": ("sync/trust.py", "sync/keys.py", "sync/identity.py", "hub/users.py"),
     "zstandard": ("sync/codec/", "models/training/"),
     "torch": ("models/parity.py", "models/training/"),
     "transformers": ("models/parity.py", "models/training/"),

@@ -14,8 +14,10 @@ from hub.publisher import trusted_state
 from hub.users import Role
 from sync.errors import BusyError, SettingsError
 from sync.files import atomic_write
+from sync.identity import NodeKey
 
 ROOT_FILE = "root.json"
+KEY_FILE = "node.pem"
 _NODE_ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*\Z")
 MAX_NODE_ID_CHARS = 64
 
@@ -72,29 +74,34 @@ def list_(office: Office, as_json: bool) -> None:
 @click.option("--force", is_flag=True, help="Replace what is there.")
 @pass_office
 def enrol(office: Office, node_id: str, path: Path, url: str | None, force: bool) -> None:
-    """Write the configuration of a new node, with root.json beside it."""
+    """Write the configuration of a new node, with root.json and its key node.pem beside it."""
     if len(node_id) > MAX_NODE_ID_CHARS or not _NODE_ID.match(node_id):
         raise SettingsError(
             f"not the name of a node: {node_id[:80]!r}",
             hint=f"up to {MAX_NODE_ID_CHARS} small letters and digits, parted by hyphens",
         )
     root = trusted_state(office.shelf, office.config.channel.id).root_bytes
-    root_path = path.parent / ROOT_FILE
-    for target, data in ((path, None), (root_path, root)):
+    root_path, key_path, key = path.parent / ROOT_FILE, path.parent / KEY_FILE, NodeKey.create()
+    for target, data in ((path, None), (key_path, None), (root_path, root)):
         if target.exists() and not force and (data is None or target.read_bytes() != data):
             raise BusyError(f"{target} is there already", hint="--force replaces it")
     config = {
-        "node": {"id": node_id, "data": "data"},
+        "node": {"id": node_id, "data": "data", "key": KEY_FILE},
         "sync": {
             "hub": url or office.config.url, "channel": office.config.channel.id, "root": ROOT_FILE,
         },
     }  # fmt: skip
     try:
         atomic_write(root_path, root)
+        atomic_write(key_path, key.pem, mode=0o600)
         atomic_write(path, toml.dumps(config).lstrip().encode())
     except OSError as error:
         raise SettingsError(f"{path} cannot be written: {error.strerror}") from error
-    say(f"{path} and {root_path}: bring both to the node, keep them together")
+    office.blocks.enrol(node_id, key.public, time.time())
+    say(
+        f"{path}, {root_path.name} and {key_path.name}: bring all three to the node, keep them "
+        f"together; {key_path.name} is the node's secret"
+    )
 
 
 def _told(name: str, role: str, password: str, as_json: bool) -> None:

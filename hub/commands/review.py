@@ -1,5 +1,7 @@
 """generate, review: what models write and people decide."""
 
+from pathlib import Path
+
 import click
 from rich.markup import escape
 
@@ -15,17 +17,20 @@ from hub.commands.console import (
     pass_office,
     print_json,
     say,
+    size,
     table,
 )
 from hub.commands.content import outcome_json, said
+from hub.demand import Demand, demands
 from hub.errors import UnknownError
-from hub.library import Missed
 from hub.office import Office
+from sync.errors import ContentError
+from sync.files import atomic_write
 from sync.lesson import Grade, Language
 
 MAX_TITLE_CHARS = 200
 MAX_KEYWORDS = 24
-Order = tuple[Brief, Missed | None]
+Order = tuple[Brief, Demand | None, int | None]
 number_argument = click.argument("number", type=click.IntRange(1, 2**63 - 1))
 
 
@@ -37,7 +42,10 @@ number_argument = click.argument("number", type=click.IntRange(1, 2**63 - 1))
 @click.option("--language", type=click.Choice(LANGUAGES), default="es", show_default=True)
 @click.option("--keyword", "keywords", multiple=True, help="What it shall be about; repeatable.")
 @click.option("--from-missed", "missed", is_flag=True, help="Briefs from what pupils searched for.")
-@click.option("--briefs", default=3, type=click.IntRange(1, 50), help="With --from-missed: most.")
+@click.option("--open", "open_", is_flag=True, help="The briefs that wait for drafts.")
+@click.option(
+    "--briefs", default=3, type=click.IntRange(1, 50), help="With --from-missed or --open: most."
+)
 @json_option
 @pass_office
 def generate(
@@ -49,26 +57,29 @@ def generate(
     language: Language,
     keywords: tuple[str, ...],
     missed: bool,
+    open_: bool,
     briefs: int,
     as_json: bool,
 ) -> None:
     """Draft lessons with the model; they wait in the review list, ranked."""
-    if missed and (topic or title or grade):
-        raise click.UsageError("--from-missed makes its own briefs; leave the others out")
-    if not missed and not (topic and title and grade):
-        raise click.UsageError("give --topic, --title and --grade, or --from-missed")
+    if missed + open_ + bool(topic or title or grade) > 1:
+        raise click.UsageError("--from-missed and --open have their briefs; leave the others out")
+    if not (missed or open_) and not (topic and title and grade):
+        raise click.UsageError("give --topic, --title and --grade, or --from-missed, or --open")
     orders: list[Order] = []
     if missed:
         orders = _missed_orders(office, briefs)
+    elif open_:
+        orders = [(b, None, number) for number, b in office.library.open_briefs()[:briefs]]
     elif topic and title and grade:
-        orders = [(_brief(office, topic, title, grade, language, keywords), None)]
+        orders = [(_brief(office, topic, title, grade, language, keywords), None, None)]
     made: list[Candidate] = []
     empty = 0
     if orders:
         drafting = office.drafting()
         with bar("briefs", len(orders)) as progress:
-            for brief, search in orders:
-                drafted = drafting.draft(brief, count, search)
+            for brief, search, number in orders:
+                drafted = drafting.draft(brief, count, search, number)
                 made += [office.library.candidate(number) for number in drafted.candidates]
                 empty += drafted.empty
                 progress.advance(progress.task_ids[0])
@@ -76,7 +87,8 @@ def generate(
         print_json({"empty": empty, "candidates": [row_json(c) for c in made]})
         return
     if not orders:
-        say("no missed search waits for a brief; nothing to do")
+        what = "brief waits for drafts" if open_ else "missed search waits for a brief"
+        say(f"no {what}; nothing to do")
         return
     _show(sorted(made, key=lambda c: -(c.score or 0.0)), f"{len(made)} drafts")
     if empty:
@@ -102,6 +114,8 @@ def list_(office: Office, everything: bool, as_json: bool) -> None:
         _show(found, "Review list")
     else:
         say("nothing waits for review")
+    if not as_json and (reported := office.library.reports.open()):
+        say(f"{reported} reports from villages are open: `chaski-hub reports list`")
 
 
 @review.command()
@@ -117,6 +131,8 @@ def show(office: Office, number: int, as_json: bool) -> None:
     lesson = found.lesson
     say(f"{lesson.title}  {found.origin}, {found.state}")
     say(f"{lesson.topic}, {lesson.grade}, {lesson.language}; {_author(found)}")
+    for file in office.library.heard.attachments(number):
+        say(f"file {file.number}: {file.name}, {file.kind}, {size(file.size)}; `review file`")
     if found.factors:
         why = table(
             f"Score {found.score:.3f}", "factor", ">value", ">weight", ">share of the score"
@@ -130,6 +146,21 @@ def show(office: Office, number: int, as_json: bool) -> None:
     for d in found.decisions:
         say(f"{d.person}: {d.verdict} {d.reason}")
     say(f"\n{lesson.markdown}")
+
+
+@review.command("file")
+@number_argument
+@click.argument("file", type=click.IntRange(0, 1000))
+@click.option("--out", "path", type=click.Path(path_type=Path), required=True, help="Where to.")
+@pass_office
+def file_(office: Office, number: int, file: int, path: Path) -> None:
+    """Write a file that came with an upload."""
+    found, data = office.library.heard.attachment(number, file)
+    try:
+        atomic_write(path, data)
+    except OSError as error:
+        raise ContentError(f"{path} cannot be written: {error.strerror}") from error
+    say(f"{path}: {found.kind}, {size(found.size)}, handed in as {found.name}")
 
 
 @review.command()
@@ -214,7 +245,7 @@ def _brief(
 
 def _missed_orders(office: Office, limit: int) -> list[Order]:
     """One brief for each of the searches missed most."""
-    searches = office.library.missed_searches(limit)
+    searches = demands(office.library, limit)
     if not searches:
         return []
     lessons = [revision.lesson for revision in office.library.lessons()]
@@ -223,5 +254,5 @@ def _missed_orders(office: Office, limit: int) -> list[Order]:
         language: Language = search.language if search.language in LANGUAGES else "es"
         brief = from_missed(search.query, language, lessons, office.encoder)
         if brief:
-            orders.append((brief, search))
+            orders.append((brief, search, None))
     return orders

@@ -1,13 +1,11 @@
 """export-usb, collect: what goes to villages in a pocket, and what comes back."""
 
-import time
 from pathlib import Path
 
 import click
 
 from hub import stick
 from hub.commands.console import json_option, out, pass_office, print_json, say, size, table
-from hub.intake import Intake
 from hub.office import Office
 
 DEFAULT_BASES = 5
@@ -56,8 +54,7 @@ def export_usb(office: Office, folder: Path, versions: int, objects: bool, as_js
 @pass_office
 def collect(office: Office, folder: Path, keep: bool, as_json: bool) -> None:
     """Take home the metrics and events that nodes left on the stick at FOLDER."""
-    intake = Intake(office.blocks, office.library, time.time)
-    done = stick.collect(folder, intake, keep=keep)
+    done = stick.collect(folder, office.intake, keep=keep)
     if as_json:
         print_json(done)
         return

@@ -129,6 +129,11 @@ def parse(text: str, what: str) -> Lesson:
         translation_of=meta.translation_of, review=meta.review,
         provenance=Provenance(meta.author, meta.license, meta.source, meta.model, meta.seed),
     )  # fmt: skip
+    return checked(lesson, what)
+
+
+def checked(lesson: Lesson, what: str) -> Lesson:
+    """`lesson` when it keeps every rule of one; `what` names it. Raises ContentError."""
     try:
         return lesson_from_bytes(to_bytes(lesson))
     except ContentError as error:

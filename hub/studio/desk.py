@@ -12,8 +12,11 @@ from typing import Generic, TypeVar, get_args
 
 from hub.brief import Brief
 from hub.candidate import Candidate, State
+from hub.heard import Attachment
+from hub.learning import Learned
 from hub.library import Library, Revision, Version
 from hub.publisher import build, published
+from hub.reports import Report
 from hub.review import Outcome, Review
 from hub.shelf import Shelf
 from hub.stock import Item, Stock
@@ -62,6 +65,8 @@ class Sheet:
     needed: int
     """Persons who must approve."""
     channel: Channel | None
+    files: tuple[Attachment, ...] = ()
+    """What came with an upload."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +77,8 @@ class Shown:
     history: tuple[Revision, ...]
     languages: tuple[str, ...]
     channel: Channel | None
+    learned: Learned | None = None
+    reports: tuple[Report, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +135,8 @@ class Desk:
         candidate = self._library.candidate(number)
         brief = None if candidate.brief is None else self._library.brief(candidate.brief)
         needed = self._review.persons_needed(candidate.lesson)
-        return Sheet(candidate, brief, needed, self.channel())
+        files = self._library.heard.attachments(number)
+        return Sheet(candidate, brief, needed, self.channel(), files)
 
     def approve(self, number: int, person: str) -> Outcome:
         """As `Review.approve`."""
@@ -158,7 +166,11 @@ class Desk:
         revision = self._library.lesson(lesson_id, language)
         texts = [r for r in self._library.lessons() if r.lesson.id == lesson_id]
         history = tuple(self._library.history(lesson_id, language))
-        return Shown(revision, history, _languages(texts), self.channel())
+        told = self._library.learning.lessons(lesson=lesson_id)
+        learned = next((one for one in told if one.language == language), None)
+        reports = self._library.reports.all(lesson=lesson_id)
+        mine = tuple(one for one in reports if one.language == language)
+        return Shown(revision, history, _languages(texts), self.channel(), learned, mine)
 
     def releases(self) -> list[Release]:
         """The published versions, newest first."""

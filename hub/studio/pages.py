@@ -20,6 +20,7 @@ from hub.studio.desk import STATES, Desk
 from hub.studio.frame import FILES, HOME, SIGN_IN, Frame, Route, go, local
 from hub.studio.press import Press
 from hub.studio.session import VISITOR, Door
+from hub.studio.villages import VillageDesk, Villages
 from hub.studio.words import chosen
 from hub.users import User
 from hub.worker import Worker
@@ -43,12 +44,14 @@ class Studio:
         door: Door,
         press: Press,
         metrics: Metrics,
+        village_desk: VillageDesk,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._desk, self._desk_worker = desk, desk_worker
         self._fleet, self._clerk = fleet, clerk
         self._door, self._press = door, press
         self._frame = Frame(door)
+        self._villages = Villages(village_desk, desk_worker, self._frame)
         self._metrics, self._clock = metrics, clock
 
     def application(self, *middlewares: Middleware) -> web.Application:
@@ -75,6 +78,7 @@ class Studio:
             Route("GET", "/versiones", self.versions, "reader"),
             Route("POST", "/versiones/publicar", self.publish, "editor"),
             Route("GET", "/nodos", self.fleet, "reader"),
+            *self._villages.routes(),
         )
 
     # Coming and going.

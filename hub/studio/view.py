@@ -100,6 +100,13 @@ def topic(lesson: Lesson | Item, channel: Channel | None, words: Words) -> str:
     return lesson.topic
 
 
+def source(text: str, words: Words) -> str:
+    """Where a lesson is from; of an upload, from which village and when."""
+    first, _, rest = text.partition(" ")
+    known = words.of("source", first)
+    return f"{known} {rest}".strip()
+
+
 def gate(result: GateResult, words: Words) -> str:
     """What a gate measured, in the reader's language; its own reason for a gate unknown here."""
     if words.of("gate_value", result.gate) == result.gate:

@@ -30,6 +30,7 @@ from node.portal.reader import Reader
 from node.portal.reading import Reading
 from node.portal.shelf import Shelf
 from node.portal.student import Student
+from node.portal.teacher import Teacher
 from node.services import Services
 from sync.errors import ContentError
 
@@ -58,6 +59,7 @@ def build_portal(services: Services, tick: float = TICK_SECONDS) -> web.Applicat
     downloads = Downloads(services, pages, shelf)
     reader = Reader(services, pages)
     arrivals = Arrivals(services, pages, operator)
+    teacher = Teacher(services, pages, shelf)
     around = Around(services, pages)
     app = web.Application(
         middlewares=[around.probes, around.timed, around.delivered, around.visited],
@@ -80,6 +82,10 @@ def build_portal(services: Services, tick: float = TICK_SECONDS) -> web.Applicat
             web.get("/preguntar", ask.ask, name="ask", allow_head=False),
             web.post("/opinion", ask.feedback, name="feedback"),
             web.get("/gracias", ask.thanks, name="thanks"),
+            web.post("/leccion/{id}/{language}/fin", reading.finish, name="finish"),
+            web.post("/leccion/{id}/{language}/aviso", reading.report, name="report"),
+            web.get("/entregar", teacher.page, name="hand_in_page"),
+            web.post("/entregar", teacher.hand_in, name="hand_in"),
             web.get("/salud", operator.health, name="health"),
             web.post("/salud/sincronizar", operator.sync, name="sync"),
             web.post("/salud/importar", operator.import_stick, name="import_stick"),

@@ -75,7 +75,8 @@ class Ask:
 
     async def thanks(self, request: web.Request) -> web.Response:
         """GET /gracias"""
-        return self._pages.page(request, "thanks.html")
+        about = "lesson" if request.query.get("de") == "leccion" else "answer"
+        return self._pages.page(request, "thanks.html", about=about)
 
     def _explain(self, answer: Answer, client: str) -> tuple[Grounded | None, int | None]:
         """The machine's text to come; or how many wait, when that is why there is none."""

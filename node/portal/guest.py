@@ -3,7 +3,8 @@
 * The cookie holds the last lesson opened and the best score of each quiz; nothing that tells
   who. It is signed, so that a page never shows what this node did not write.
 * A damaged, forged or foreign cookie is an empty one: no error, no page lost.
-* Bounded: the newest `MAX_SCORES` scores, under short keys made from the lesson's id.
+* Bounded: the newest `MAX_SCORES` scores and `MAX_FINISHED` lessons read to their end, under
+  short keys made from the lesson's id.
 """
 
 import base64
@@ -23,6 +24,8 @@ from sync.lesson import Language, Slug
 
 COOKIE = "chaski"
 MAX_SCORES = 120
+MAX_FINISHED = 60
+KEY_CHARS = 7
 MAX_COOKIE_CHARS = 3800
 KEY_BYTES = 32
 MAC_BYTES = 12
@@ -50,10 +53,25 @@ class Progress(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fiel
     lesson: Slug | None = None
     language: Language = "es"
     scores: dict[str, Score] = {}
+    finished: Annotated[str, msgspec.Meta(max_length=MAX_FINISHED * KEY_CHARS)] = ""
+    """The keys of lessons read to their end, joined."""
 
     def opened(self, lesson: str, language: Language) -> "Progress":
         """After opening a lesson."""
-        return Progress(lesson, language, self.scores)
+        return msgspec.structs.replace(self, lesson=lesson, language=language)
+
+    def read(self, lesson: str) -> "Progress":
+        """After reading a lesson to its end."""
+        if self.has_read(lesson):
+            return self
+        kept = (self.finished + _key(lesson))[-MAX_FINISHED * KEY_CHARS :]
+        return msgspec.structs.replace(self, finished=kept)
+
+    def has_read(self, lesson: str) -> bool:
+        """True when a lesson was read to its end."""
+        held = self.finished
+        keys = (held[at : at + KEY_CHARS] for at in range(0, len(held), KEY_CHARS))
+        return _key(lesson) in keys
 
     def scored(self, lesson: str, right: int, total: int) -> "Progress":
         """After a quiz; a better score of before stays."""
@@ -61,9 +79,8 @@ class Progress(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fiel
         best = max(right, before.right) if before and before.total == total else right
         kept = {key: score for key, score in self.scores.items() if key != _key(lesson)}
         newest = list(kept.items())[-(MAX_SCORES - 1) :]
-        return Progress(
-            self.lesson, self.language, dict(newest) | {_key(lesson): Score(best, total)}
-        )
+        scores = dict(newest) | {_key(lesson): Score(best, total)}
+        return msgspec.structs.replace(self, scores=scores)
 
     def score(self, lesson: str) -> Score | None:
         """The best score of a lesson's quiz, if it was taken."""

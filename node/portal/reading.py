@@ -25,10 +25,13 @@ from node.services import RecordEvent
 from node.store.files import Files
 from node.store.pins import Newer, Pins
 from sync.canonical import Digest
+from sync.events import MAX_TEXT_CHARS
 from sync.inventory import PICTURES
 from sync.lesson import Language, Lesson
 
 RENDERED = 128
+REPORTS = ("wrong", "unclear", "language", "other")
+"""What may be wrong with a lesson."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +100,7 @@ class Reading:
             result=None if answers is None else quiz.mark(lesson.quiz, quiz.read(answers)),
             score=visit.progress.score(lesson.id),
             pinned=self._pinned(lesson),
+            finished=visit.progress.has_read(lesson.id),
             around=self._shelf.neighbours(visit, lesson.topic, lesson.id),
             language_links=self._language_links(lesson),
         )
@@ -119,8 +123,10 @@ class Reading:
                 "right": str(result.right),
                 "total": str(result.total),
                 "answers": quiz.write(sheet),
+                "marks": quiz.marks(result),
             }
             self._record_event("quiz_answered", marked)
+            self._finished(visit, lesson)
         address = f"{lesson_url(lesson.id, lesson.language)}?r={quiz.write(sheet)}#prueba"
         return web.Response(status=303, headers={"Location": address})
 
@@ -128,6 +134,31 @@ class Reading:
         """What waits behind the pin on a lesson; None when it is not pinned."""
         pin = self._pins.on(lesson.path)
         return self._pins.newer(pin) if pin else None
+
+    async def finish(self, request: web.Request) -> web.Response:
+        """POST /leccion/{id}/{language}/fin: read to its end; counted once in each browser."""
+        visit = request[VISIT]
+        lesson = self._asked_for(request).lesson
+        self._finished(visit, lesson)
+        address = f"{lesson_url(lesson.id, lesson.language)}#fin"
+        return web.Response(status=303, headers={"Location": address})
+
+    async def report(self, request: web.Request) -> web.Response:
+        """POST /leccion/{id}/{language}/aviso: something is wrong with this lesson."""
+        lesson = self._asked_for(request).lesson
+        form = await request.post()
+        verdict, note = form.get("verdict"), form.get("note", "")
+        if verdict not in REPORTS or not isinstance(verdict, str) or not isinstance(note, str):
+            raise web.HTTPBadRequest
+        told = {"lesson": lesson.id, "language": lesson.language, "verdict": verdict}
+        self._record_event("feedback", told | {"note": note[:MAX_TEXT_CHARS]})
+        return web.Response(status=303, headers={"Location": "/gracias?de=leccion"})
+
+    def _finished(self, visit: Visit, lesson: Lesson) -> None:
+        if not visit.progress.has_read(lesson.id):
+            visit.progress = visit.progress.read(lesson.id)
+            told = {"lesson": lesson.id, "language": lesson.language}
+            self._record_event("lesson_finished", told)
 
     def _asked_for(self, request: web.Request) -> Shown:
         """The lesson that an address names. Raises HTTPNotFound, ContentError."""

@@ -1,6 +1,7 @@
 """Recorder: what happened on the node, kept for the hub. Never who.
 
 * What an event may say, and how it is tidied, is in `sync.events`; what does not fit is lost.
+* What pupils did is put together by lesson and day when it is sealed (`tally.py`).
 * Recording never fails a page: what cannot be kept is logged, by kind only, and counted out.
 """
 
@@ -11,6 +12,7 @@ import msgspec
 from node.telemetry.clock import Clock
 from node.telemetry.metrics import Metrics
 from node.telemetry.spool import Spool, readable
+from node.telemetry.tally import tallied
 from sync.errors import ChaskiError
 from sync.events import Event, EventBlock, EventKind, encode_events, event
 
@@ -46,7 +48,7 @@ class Recorder:
             pass
 
     def _block(self, epoch: str, seq: int, rows: list[bytes]) -> bytes:
-        events = readable(rows, Event)
+        events = tallied(readable(rows, Event))
         if not events:
             return b""
-        return encode_events(EventBlock(self._node, epoch, seq, tuple(events)))
+        return encode_events(EventBlock(self._node, epoch, seq, events))

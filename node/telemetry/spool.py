@@ -5,6 +5,8 @@
 * A block's id is (node, epoch, number). The epoch is of this data folder and this boot;
   numbers never repeat within the folder. The hub drops what it has already.
 * Bounded in bytes. Samples go before events, the oldest first; what went is counted.
+* Uploads of teachers are never dropped for room: they may take `UPLOAD_SHARE` of it, and what
+  does not fit is refused when it is handed in.
 * A power cut may cost the last rows, never the file: commits are ordered, not synced, to
   spare the SD card one sync a row.
 * One connection behind a lock; safe from any thread.
@@ -15,9 +17,9 @@ import hashlib
 import secrets
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -26,9 +28,10 @@ from sqlite_utils import Database
 from sqlite_utils.migrations import Migrations
 
 from node.store.schema import BUSY_SECONDS, damaged
+from sync.canonical import Digest
 from sync.errors import SpaceError
 
-SpoolKind = Literal["samples", "events"]
+SpoolKind = Literal["samples", "events", "uploads"]
 T = TypeVar("T")
 DropReason = Literal["space", "refused"]
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
@@ -36,6 +39,11 @@ MAX_REFUSALS = 3
 """A block that the hub refused this often is dropped: it would be refused for ever."""
 FREED = 0.9
 """When it is full it is emptied to this share, so as not to drop one row at a time."""
+
+UPLOAD_SHARE = 0.5
+"""Of the spool, for what teachers hand in."""
+MAX_UPLOADS = 500
+"""Names of uploads that are kept."""
 
 migrations = Migrations("spool")
 
@@ -53,6 +61,35 @@ def m001_first(db: Database) -> None:
     ):
         db.conn.execute(statement)
     db.conn.execute("INSERT INTO folder VALUES (1, ?)", (secrets.token_hex(16),))
+
+
+@migrations()
+def m002_uploads(db: Database) -> None:
+    """Lessons that were handed in, and which blocks are theirs."""
+    db.conn.execute("ALTER TABLE blocks ADD COLUMN upload TEXT")
+    db.conn.execute(
+        "CREATE TABLE uploads (upload TEXT PRIMARY KEY, title TEXT NOT NULL, author TEXT NOT NULL,"
+        " lesson TEXT NOT NULL, language TEXT NOT NULL, at REAL NOT NULL, size INTEGER NOT NULL,"
+        " parts INTEGER NOT NULL, sent INTEGER NOT NULL, received INTEGER NOT NULL,"
+        " refused INTEGER NOT NULL)"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A lesson that was handed in, and how many of its parts went where."""
+
+    upload: Digest
+    title: str
+    author: str
+    lesson: str
+    language: str
+    at: float
+    size: int
+    parts: int
+    sent: int = 0
+    received: int = 0
+    refused: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,10 +195,59 @@ class Spool:
             row = self._db.execute("SELECT * FROM blocks WHERE seq = ?", (seq,)).fetchone()
             return Sealed(row[0], row[1], bytes(row[2])) if row else None
 
-    def done(self, seq: int) -> None:
-        """Block `seq` is stored at the hub: forget it."""
+    def done(self, seq: int, *, received: bool = False) -> None:
+        """Block `seq` was handed over: forget it. `received`: the hub itself said so."""
         with self._transaction() as db:
+            db.execute(
+                "UPDATE uploads SET sent = sent + 1, received = received + ?"
+                " WHERE upload = (SELECT upload FROM blocks WHERE seq = ?)",
+                (received, seq),
+            )
             self._delete(db, "blocks", "seq", seq)
+
+    def hand_in(self, upload: Upload, make: Sequence[Callable[[str, int], bytes]]) -> bool:
+        """Keeps the blocks of an upload; False when it was handed in before.
+
+        Each of `make` turns epoch and number into a block's bytes. Raises SpaceError when
+        there is no room for it.
+        """
+        with self._transaction() as db:
+            if db.execute("SELECT 1 FROM uploads WHERE upload = ?", (upload.upload,)).fetchone():
+                return False
+            marks = ", ".join("?" for _ in fields(upload))
+            db.execute(f"INSERT INTO uploads VALUES ({marks})", astuple(upload))  # noqa: S608
+            for one in make:
+                sql = "INSERT INTO blocks (kind, data, upload) VALUES ('uploads', x'', ?)"
+                seq = int(db.execute(sql, (upload.upload,)).lastrowid or 0)
+                data = one(self.epoch, seq)
+                db.execute("UPDATE blocks SET data = ? WHERE seq = ?", (data, seq))
+                self._bytes += len(data)
+            self._refuse_too_much(db, upload)
+            self._make_room(db)
+            db.execute(
+                "DELETE FROM uploads WHERE (sent = parts OR refused > 0) AND upload NOT IN"
+                " (SELECT upload FROM uploads ORDER BY at DESC LIMIT ?)",
+                (MAX_UPLOADS,),
+            )
+            return True
+
+    def uploads(self) -> list[Upload]:
+        """What was handed in, newest first."""
+        with self._lock:
+            found = self._db.execute("SELECT * FROM uploads ORDER BY at DESC, upload")
+            return [Upload(*row) for row in found]
+
+    def _refuse_too_much(self, db: sqlite3.Connection, upload: Upload) -> None:
+        (held,) = db.execute(
+            "SELECT sum(length(data)) FROM blocks WHERE kind = 'uploads'"
+        ).fetchone()
+        most = int(self._limit * UPLOAD_SHARE)
+        if held > most:
+            raise SpaceError(
+                f"{upload.size:,} bytes do not fit: {held - most:,} more than the {most:,} kept "
+                "for what waits to be handed in",
+                hint="wait until a link has taken some of it, or hand in smaller pictures",
+            )
 
     def refused(self, seq: int) -> None:
         """The hub will not take block `seq`; after a few times it is dropped and counted."""
@@ -169,6 +255,11 @@ class Spool:
             db.execute("UPDATE blocks SET refusals = refusals + 1 WHERE seq = ?", (seq,))
             row = db.execute("SELECT refusals FROM blocks WHERE seq = ?", (seq,)).fetchone()
             if row and row[0] >= MAX_REFUSALS:
+                db.execute(
+                    "UPDATE uploads SET refused = refused + 1"
+                    " WHERE upload = (SELECT upload FROM blocks WHERE seq = ?)",
+                    (seq,),
+                )
                 self._delete(db, "blocks", "seq", seq)
                 _drop(db, "refused")
 

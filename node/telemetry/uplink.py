@@ -1,17 +1,21 @@
 """Uplink: seals what the node has to say and hands it to the hub, or to a stick on its way there.
 
+* A node whose key cannot be read sends nothing: what is not signed would be refused and lost.
 * `hub` is the road of the settings. A stick takes copies where there is such a road by wire
   (the stick may be lost; the hub takes each block once), and the blocks themselves where not.
 """
 
 import logging
+from collections.abc import Callable
+from pathlib import Path
 
 from node.telemetry.forwarder import Forwarded, Forwarder
 from node.telemetry.recorder import Recorder
 from node.telemetry.sampler import Sampler
 from node.telemetry.spool import Spool
 from node.worker import Worker
-from sync.errors import ChaskiError
+from sync.errors import ChaskiError, SettingsError, TransportError
+from sync.identity import NodeKey, SignedSink
 from sync.transport import Sink
 
 log = logging.getLogger(__name__)
@@ -21,13 +25,23 @@ class Uplink:
     """The way up of one node."""
 
     def __init__(
-        self, sampler: Sampler, recorder: Recorder, spool: Spool, worker: Worker, sink: Sink
+        self,
+        sampler: Sampler,
+        recorder: Recorder,
+        spool: Spool,
+        worker: Worker,
+        sink: Sink,
+        *,
+        dress: Callable[[Sink], Sink] = lambda sink: sink,
+        hub_answers: bool = False,
     ) -> None:
+        """`dress` puts the signature on what leaves. `hub_answers`: see `Forwarder`."""
+        self._dress = dress
         self._sampler = sampler
         self._recorder = recorder
         self._spool = spool
         self._worker = worker
-        self.hub = Forwarder(spool, sink, worker)
+        self.hub = Forwarder(spool, self._dress(sink), worker, hub_answers=hub_answers)
 
     async def report(self, forwarder: Forwarder) -> Forwarded:
         """Seals what there is, also of an hour that is not over, and sends it."""
@@ -40,8 +54,36 @@ class Uplink:
 
     async def copy(self, sink: Sink) -> Forwarded:
         """A copy of everything to `sink`; all of it stays here until the hub has it."""
-        return await self.report(Forwarder(self._spool, sink, self._worker, keep=True))
+        return await self.report(Forwarder(self._spool, self._dress(sink), self._worker, keep=True))
 
     async def hand_over(self, sink: Sink) -> Forwarded:
         """Everything to `sink`, and off this node."""
-        return await self.report(Forwarder(self._spool, sink, self._worker))
+        return await self.report(Forwarder(self._spool, self._dress(sink), self._worker))
+
+
+def dressing(key: str) -> Callable[[Sink], Sink]:
+    """How blocks leave a node whose key is in the file `key`; empty: it has none."""
+    if not key:
+        return lambda sink: sink
+    try:
+        read = NodeKey.read(Path(key))
+    except SettingsError as error:
+        log.error("what goes up waits: %s (%s)", error, error.hint)
+        why = str(error)
+        return lambda sink: Closed(why)
+    return lambda sink: SignedSink(sink, read)
+
+
+class Closed:
+    """A sink that takes nothing, and says why. See `Sink`."""
+
+    def __init__(self, why: str) -> None:
+        self._why = why
+
+    async def samples(self, block: bytes) -> bool:
+        """See `Sink`."""
+        raise TransportError(self._why)
+
+    async def events(self, block: bytes) -> bool:
+        """See `Sink`."""
+        raise TransportError(self._why)

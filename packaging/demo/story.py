@@ -32,6 +32,7 @@ EDITS = {
 BOOK_TOPIC = "ciencia-y-tecnologia"
 QUESTION = "¿Qué es la fotosíntesis?"
 FOREIGN_QUESTION = "¿Quién ganó el mundial de fútbol de 2010?"
+HANDED_IN = "# El ayni en mi comunidad\n\nHoy por ti, mañana por mí.\n"
 UPDATE_SECONDS = 60
 
 Step = tuple[str, Callable[[], str]]
@@ -51,7 +52,8 @@ class Village:
         self.servers: list[Server] = []
         self.first_bytes = 0
         (folder / "hub.toml").write_text(
-            f'[hub]\ndata = "{folder / "hub"}"\n\n[server]\nport = {hub_port}\n',
+            f'[hub]\ndata = "{folder / "hub"}"\n\n[server]\nport = {hub_port}\n'
+            "\n[intake]\nsigned = true\n",
             encoding="utf-8",
         )
         self._node_port = node_port
@@ -69,6 +71,7 @@ class Village:
             ("pupil asks what no lesson tells", self.is_refused),
             ("editor changes three lessons; only a delta travels", self.updates),
             ("measurements reach the hub", self.measures),
+            ("the village tells, and a teacher hands in a lesson", self.tells),
         )
 
     # The city
@@ -218,6 +221,31 @@ class Village:
             )
 
         return wait_until(arrived, "the node's samples reach the hub")
+
+    def tells(self) -> str:
+        """Counts, a missed search and a teacher's lesson reach the hub, signed."""
+        path = self.folder / "ayni.md"
+        path.write_text(HANDED_IN, encoding="utf-8")
+        self.node.run(
+            "submit", str(path), "--author", "Rosa Quispe", "--topic", "ciencias-sociales",
+            "--grade", "primaria-3",
+        )  # fmt: skip
+        press(f"{self.portal}/salud/sincronizar")
+
+        def arrived() -> str | None:
+            waiting = self.city.json("review", "list")
+            found = [row["title"] for row in waiting if row["origin"] == "upload"]
+            return found[0] if found else None
+
+        title = wait_until(arrived, "the teacher's lesson reaches the hub")
+        opened = {row["lesson"]: row["opened"] for row in self.city.json("learning")}
+        expect(opened.get("fotosintesis", 0) > 0, f"nobody opened fotosintesis: {opened}")
+        missed = self.city.json("missed", "list")
+        expect(len(missed) > 0, "no missed search reached the hub")
+        return (
+            f"«{title}» waits for review; fotosintesis was opened {opened['fotosintesis']} times; "
+            f"missed: «{missed[0]['query']}»"
+        )
 
     # Helpers
 

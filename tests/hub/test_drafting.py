@@ -4,6 +4,7 @@ import pytest
 
 from hub.brief import Brief
 from hub.config import GatesTable, GeneratorTable, RankerTable, ReviewTable
+from hub.demand import demands
 from hub.drafting import Drafting
 from hub.gates import Blocklist, Gates
 from hub.generator import Generator, seed
@@ -77,7 +78,8 @@ def test_each_lesson_of_the_catalogue_is_encoded_once(library: Library) -> None:
 
 def test_a_brief_that_answers_a_missed_search_settles_it(library: Library) -> None:
     library.add_missed_search("cóndor", "es", "village", 1.0)
-    (missed,) = library.missed_searches()
+    library.add_missed_search("los cóndores", "es", "village", 1.0)
+    (missed,) = demands(library)
     drafting(library, FakeEngine()).draft(BRIEF, 1, missed)
     assert library.missed_searches() == []
 

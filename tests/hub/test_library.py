@@ -113,7 +113,7 @@ def test_missed_searches_are_counted_over_nodes_until_a_brief_answers_them(
     assert (volcanoes.query, volcanoes.times, volcanoes.nodes, volcanoes.last) == (
         "los volcanes", 3, 2, 7.0,
     )  # fmt: skip
-    library.settle_missed(volcanoes, library.add_brief(BRIEF, 1, 8.0))
+    library.settle_missed((volcanoes.query,), "es", library.add_brief(BRIEF, 1, 8.0))
     assert library.missed_searches() == [rivers]
 
 

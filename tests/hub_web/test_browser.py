@@ -5,14 +5,20 @@ import shutil
 import pytest
 from playwright.async_api import Page, Request, async_playwright
 
+from hub.hearing import hear, hear_upload
 from hub.stock import Stock
+from sync.canonical import digest
+from sync.events import EventBlock, event
 from sync.inventory import About
-from tests.hub_web.reports import samples
+from sync.parcel import to_bytes
+from tests.hub_web.reports import missed, samples
 from tests.hub_web.world import Client, World
+from tests.pictures import jpeg
+from tests.sync.test_parcel import handed
 
 PAGES = (
     "revision", "revision/2", "lecciones", "lecciones/sumar/es", "recursos", "versiones", "nodos",
-    "nada",
+    "aprendizaje", "avisos", "busquedas", "revision/4", "nada",
 )  # fmt: skip
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 WIDE = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
@@ -43,6 +49,11 @@ async def test_every_page_fits_the_screen_and_loads_only_from_the_hub(
     Stock(world.library, world.hub.shelf).add(file, about, person="Rosa")
     world.publish()
     await client.post("/v1/samples", data=samples(0, node="n" * 64))
+    data = to_bytes(handed(title="x" * 120, files=[("y" * 76 + ".jpg", jpeg())]))
+    assert hear_upload(world.library, "n" * 64, digest(data), data, 0.0) == 4
+    wrong = {"lesson": "sumar", "language": "es", "verdict": "wrong", "note": "z" * 300}
+    told_there = (event("feedback", 0, wrong), missed("w" * 200))
+    hear(world.library, EventBlock("n" * 64, "e", 1, told_there), 0.0)
     url, asked, told = str(client.make_url("/")).rstrip("/"), list[str](), list[str]()
 
     def note(request: Request) -> None:

@@ -33,6 +33,7 @@ def test_every_key_that_pages_name_is_there_and_every_key_is_named(root: Path) -
     source = "".join(path.read_text(encoding="utf-8") for path in paths)
     named = set(re.findall(r'words\(\s*f?["\']([a-z_.0-9]+)["\']\s*[,)}]', source))
     assert named <= set(SPANISH), named - set(SPANISH)
+    named |= set(re.findall(r'leave_note\(request, "([a-z_.]+)"', source))
     groups = set(re.findall(r'["\']([a-z_.]+\.)["\']\s*~', source))
     groups |= set(re.findall(r'f"([a-z_.]+\.)\{', source))
     groups |= {f"{g}." for g in re.findall(r'\.of\("([a-z_]+)"', source)}

@@ -241,13 +241,13 @@ def test_rows_of_another_program_do_not_stop_the_others(station: Station) -> Non
 
 
 def test_events_are_kept_with_their_time_and_sealed(station: Station) -> None:
-    station.recorder.record("lesson_opened", {"lesson": "suma", "language": "es"})
+    station.recorder.record("feedback", {"lesson": "suma", "language": "es", "verdict": "no"})
     station.recorder.record("search_missed", {"query": "volcanes", "language": "es"})
     station.recorder.seal()
     (sealed,) = station.sealed("events")
     block = decode_events(sealed.data)
     assert [(e.kind, e.at) for e in block.events] == [
-        ("lesson_opened", int(AT * 1000)), ("search_missed", int(AT * 1000)),
+        ("feedback", int(AT * 1000)), ("search_missed", int(AT * 1000)),
     ]  # fmt: skip
     assert (block.node, block.seq) == (NODE, sealed.seq)
 

@@ -83,6 +83,7 @@ async def main(path: Path) -> None:
             metrics=held.metrics,
             clock=held.clock,
             record_event=held.record_event,
+            handing=held.handing,
         )
         async with TestServer(build_portal(services)) as server:
             await take(str(server.make_url("/")), path)

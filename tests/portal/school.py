@@ -6,7 +6,7 @@ import asyncio
 import dataclasses
 import tomllib
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import cast
@@ -22,6 +22,7 @@ from node.agenda import Agenda
 from node.carrier import Progress
 from node.config import NodeConfig, NodeTable, SyncTable
 from node.delivery import Delivery
+from node.handing import Handing
 from node.model.seat import Seat
 from node.model.status import ModelStatus
 from node.portal.app import build_portal
@@ -33,6 +34,7 @@ from node.store.pins import Pins
 from node.telemetry.clock import Clock
 from node.telemetry.forwarder import Forwarded
 from node.telemetry.metrics import Metrics
+from node.telemetry.spool import Spool
 from node.tutor import Tutor
 from node.updater import Glimpse, Outcome, Updater
 from sync.errors import TransportError
@@ -199,7 +201,8 @@ class School:
     engine: ScriptedEngine
     updater: ScriptedUpdater
     services: Services
-    events: list[tuple[str, dict[str, str]]] = field(default_factory=list)
+    events: list[tuple[str, dict[str, str]]]
+    spool: Spool
 
     def install(self, version: int, lessons: Iterable[Lesson], at: float = AT) -> None:
         """Makes these lessons the installed version."""
@@ -228,7 +231,8 @@ class School:
         return [data for name, data in self.events if name == kind]
 
     def close(self) -> None:
-        """Closes the database."""
+        """Closes the databases."""
+        self.spool.close()
         self.village.store.close()
 
 
@@ -256,6 +260,7 @@ def school(
         place.store,
         lambda: NOW,
     )
+    spool = Spool(folder / "spool.db", 1_000_000, "boot")
     services = Services(
         settings=settings,
         store=place.store,
@@ -271,8 +276,9 @@ def school(
         clock=Clock(wall=lambda: NOW),
         record_event=lambda kind, data: events.append((kind, data)),
         model=lambda: engine.status if tutor else ModelStatus("off"),
+        handing=Handing(spool, place.library, Clock(wall=lambda: NOW), "nodo-ocongate", folder, 0),
     )
-    return School(place, engine, updater, services, events)
+    return School(place, engine, updater, services, events, spool)
 
 
 @cache

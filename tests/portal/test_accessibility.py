@@ -28,6 +28,7 @@ PATHS = (
     "/gracias",
     "/salud",
     "/sincronizar",
+    "/entregar",
 )
 
 

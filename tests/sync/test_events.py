@@ -39,6 +39,10 @@ VALUES: dict[Form, list[str]] = {
     "text": ["¿Por qué la papa se congela?", "Imaraykutaq"],
     "model": ["tutor-es-small", "gpt2.v2"],
     "edition": ["0123456789ab", "shipped"],
+    "day": ["2026-11-21"],
+    "counts": ["0", "3.0.12"],
+    "digest": ["0123456789abcdef" * 4],
+    "part": ["aGk=", "YWFh"],
 }
 
 
@@ -78,7 +82,8 @@ def test_there_is_no_key_for_a_person_in_any_kind() -> None:
     assert allowed == {
         "query", "question", "message", "language", "lesson", "answer", "verdict", "right",
         "total", "answers", "outcome", "from_version", "to_version", "bytes_down", "full_size",
-        "seconds", "model", "why",
+        "seconds", "model", "why", "note", "marks", "day", "opened", "finished", "quizzes",
+        "missed", "upload", "number", "parts", "check", "data",
     }  # fmt: skip
     for kind in get_args(EventKind):
         with pytest.raises(ContentError, match="it has no key 'pupil'"):
@@ -178,8 +183,8 @@ def test_a_bomb_is_refused_before_it_is_unpacked() -> None:
 
 
 def test_a_later_version_asks_for_a_newer_program() -> None:
-    with pytest.raises(ContentError, match="version 2, and only 1 is known") as caught:
-        decode_events(seal(b"CHE2", encode(ONE)))
+    with pytest.raises(ContentError, match="version 3, and only 1 and 2 are known") as caught:
+        decode_events(seal(b"CHE3", encode(ONE)))
     assert "install" in caught.value.hint
 
 

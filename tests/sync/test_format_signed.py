@@ -91,7 +91,7 @@ def test_golden_heads_are_believed_along_golden_roots(vectors: Path) -> None:
 
 def test_the_outside_of_a_block_is_as_described(text: str, vectors: Path) -> None:
     outside = tables(text, "Sample block")[0]
-    assert column(outside, "field") == ["magic", "version", "check", "payload"]
+    assert column(outside, "field") == ["magic", "version", "check", "signature", "payload"]
     assert all(column(outside, "damage costs"))
     assert bytes.fromhex("43485331") == samples.MAGIC
     assert [int(n) for n in column(outside, "bytes")[:3]] == [3, 1, seal.CHECK_BYTES]

@@ -275,5 +275,5 @@ def test_a_block_of_events_is_not_one_of_samples() -> None:
 
 
 def test_a_later_version_asks_for_a_newer_program() -> None:
-    with pytest.raises(ContentError, match="version 2, and only 1 is known"):
-        decode_block(seal(b"CHS2", PAYLOAD))
+    with pytest.raises(ContentError, match="version 3, and only 1 and 2 are known"):
+        decode_block(seal(b"CHS3", PAYLOAD))
