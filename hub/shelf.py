@@ -73,10 +73,19 @@ class Shelf:
         return self.deltas.offer(channel, old, new)
 
     def bundle_path(self, digest: str) -> Path | None:
-        """The file of one bundle."""
+        """The file of one bundle; a damaged one is built anew first, which takes seconds.
+
+        Raises ContentError: an object is damaged too. SpaceError.
+        """
         name = _name(digest)
         path = self.deltas.path(name) if name else None
-        return path if path and path.is_file() else None
+        if name is None or path is None or not path.is_file():
+            return None
+        if not self.deltas.sound(name):
+            told = self.deltas.leading(name)
+            if told is None or self.offer(told[0], told[1] or NO_BASE, told[2]) is None:
+                return None
+        return path if self.deltas.sound(name) else None
 
     def object(self, digest: str) -> bytes | None:
         """One whole object. Raises ContentError when it is damaged here."""
