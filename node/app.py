@@ -42,9 +42,10 @@ from node.store.search import Search
 from node.store.store import Store
 from node.telemetry.clock import Clock
 from node.telemetry.forwarder import Forwarded
-from node.telemetry.metrics import Host, Metrics, Spooled, Tutoring
+from node.telemetry.metrics import Host, Metrics, Roads, Spooled, Tutoring
 from node.telemetry.recorder import Recorder
 from node.telemetry.sampler import Sampler
+from node.telemetry.settling import Settling
 from node.telemetry.uplink import Uplink
 from node.timer import guarded, repeat
 from node.tutor import Tutor
@@ -53,6 +54,7 @@ from node.way import Way, way
 from node.worker import Worker
 from sync.errors import ChaskiError
 from sync.listening import listen
+from sync.transport.directory import DirectorySink
 
 if TYPE_CHECKING:  # a node without the tutor does not load the model runtime
     from models.engine import Engine
@@ -74,6 +76,7 @@ class Node:
     sampler: Sampler
     recorder: Recorder
     uplink: Uplink
+    settling: Settling
     worker: Worker
     link: asyncio.Event
     """Set when the hub was heard: what waits can travel."""
@@ -84,9 +87,18 @@ class Node:
         await self.worker.run(self.sampler.sample)
 
     async def report(self) -> Forwarded:
-        """Seals what there is, also of an hour that is not over, and sends it."""
+        """Seals what there is, also of an hour that is not over, and sends it.
+
+        A folder gets copies where there is no wire, or none that works.
+        """
+        for folder in self.way.folders:
+            await self.settling.settle(folder)
         try:
-            return await self.uplink.report(self.uplink.hub)
+            done = await self.uplink.report(self.uplink.hub)
+            for folder in self.way.folders if done.trouble and self.way.by_wire else ():
+                copied = await self.uplink.copy(DirectorySink(folder))
+                done = done if copied.trouble else copied
+            return done
         finally:
             await self.way.rest()
 
@@ -136,20 +148,25 @@ async def build(config: NodeConfig, *, model: bool = True) -> AsyncIterator[Node
             clock,
             spare=going.spare,
             journey=going.journey,
+            roster=going.roster,
             heard=lambda outcome: hear(outcome, metrics, recorder, link),
         )
         stack.push_async_callback(updater.close)
         installed = store.installed()
         metrics.installed(installed.version if installed else 0)
-        for collector in (Host(folder.path, clock), Spooled(spool)):
+        for collector in (Host(folder.path, clock), Spooled(spool), Roads(going.roster)):
             metrics.registry.register(collector)
         sampler = Sampler(metrics.registry, spool, clock, name)
-        uplink = Uplink(sampler, recorder, spool, telemetry, going.sink)
+        uplink = Uplink(sampler, recorder, spool, telemetry, going.sink, by_wire=going.by_wire)
+        settling = Settling(
+            spool, telemetry, config.sync.channel, name, lambda: trusted_root(store)
+        )
         sticks = Sticks(
             [Path(place) for place in config.sync.stick_folders],
             config.sync.channel,
             updater,
-            uplink.copy if going.by_wire else uplink.hand_over,
+            uplink.copy,
+            settling.settle,
         )
         services = Services(
             settings=config,
@@ -171,7 +188,17 @@ async def build(config: NodeConfig, *, model: bool = True) -> AsyncIterator[Node
             record_event=recorder.record,
         )
         yield Node(
-            services, store, blobs, updater, sampler, recorder, uplink, telemetry, link, going
+            services,
+            store,
+            blobs,
+            updater,
+            sampler,
+            recorder,
+            uplink,
+            settling,
+            telemetry,
+            link,
+            going,
         )
 
 
@@ -222,6 +249,12 @@ def chores(node: Node, config: NodeConfig) -> list[Coroutine[object, object, Non
     if config.linked:
         work.append(repeat(config.sync.every_seconds, node.updater.sync))
     return work
+
+
+def trusted_root(store: Store) -> bytes | None:
+    """The root keys that are trusted now."""
+    trust = store.trust()
+    return trust.metadata if trust else None
 
 
 def put_in_order(store: Store, blobs: Blobs) -> None:

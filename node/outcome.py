@@ -37,6 +37,8 @@ class Outcome(msgspec.Struct, frozen=True):
     hint: str = ""
     offered_version: int = 0
     """What the hub has, believed; 0 when it was not heard."""
+    carried: dict[str, int] = {}
+    """Bytes of payload by the road that brought them."""
 
     @property
     def good(self) -> bool:

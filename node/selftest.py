@@ -15,6 +15,7 @@ from node.app import MEGABYTE, open_engine
 from node.config import NodeConfig
 from node.folder import DataFolder
 from node.road import root_keys
+from node.roads import spoken
 from sync.errors import ChaskiError, ContentError
 from sync.files import reserve
 from sync.trust import Floors, TrustedState
@@ -89,8 +90,8 @@ def _keys(folder: DataFolder, config: NodeConfig) -> str:
         state = TrustedState(trust.metadata, trust.floors)
     else:
         return "none: this node knows no hub yet"
-    hub = config.sync.hub or config.kafka.bootstrap or "no hub"
-    return f"root version {state.root_version} of {hub}"
+    roads = ", ".join(map(spoken, config.roads))
+    return f"root version {state.root_version} of {roads or 'no hub'}"
 
 
 def _model(config: NodeConfig) -> str:

@@ -6,8 +6,9 @@ for what the hub, the road or the disk did: that comes back as an `Outcome`.
 * `updated` is only said after the transaction: nothing applied is never a success.
 * One sync at a time; who asks meanwhile gets the outcome of the one that runs.
 * A version that was rolled back from here is held: it is not installed again, a newer one is.
-* What a road with news says and the judge or the bundle's root refuses is asked once more of
-  `spare`, the hub itself. The road's place is stored in the transaction of what it led to.
+* What a road says and the judge or the bundle's root refuses is asked again of `spare`, the
+  other roads; `roster` knows which one lied. The road's place is stored in the transaction of
+  what it led to.
 * The first sync that finds nothing new hashes every object; later ones look at sizes only.
   What is damaged or missing is fetched again.
 """
@@ -30,6 +31,7 @@ from node.worker import Worker
 from sync.canonical import Digest, digest
 from sync.errors import ChaskiError, ContentError, TransportError
 from sync.transport import Journey, Source
+from sync.transport.health import Roster
 from sync.trust import Floors, TrustedState, Verdict, head_from_bytes
 
 __all__ = ["Outcome", "OutcomeKind", "Subscription", "Updater"]
@@ -37,6 +39,9 @@ __all__ = ["Outcome", "OutcomeKind", "Subscription", "Updater"]
 MAX_ROTATIONS = 32
 SPARE_EVERY = 24
 """After so many syncs in a row without news the hub itself is asked."""
+
+STICK = "stick"
+"""The road of a stick, as an outcome names it."""
 
 log = logging.getLogger(__name__)
 
@@ -78,6 +83,7 @@ class Updater:
         *,
         spare: Source | None = None,
         journey: Journey | None = None,
+        roster: Roster | None = None,
         step: Callable[[str], None] = no_step,
         heard: Callable[[Outcome], None] = unheard,
     ) -> None:
@@ -85,6 +91,7 @@ class Updater:
         self._spare = spare
         self._quiet = 0
         self._journey = journey
+        self._roster = roster or Roster()
         self._subscription = subscription
         self._store = store
         self._blobs = blobs
@@ -154,6 +161,7 @@ class Updater:
             message=done.message,
             hint=hint,
             offered_version=self._offered.version if self._offered else 0,
+            carried={STICK: meter.bytes_down} if stick else self._roster.carried(),
         )
         with contextlib.suppress(ChaskiError, sqlite3.Error):  # a full disk must not hide it
             self._store.record_sync(outcome.at, outcome.kind, to_bytes(outcome))
@@ -173,11 +181,22 @@ class Updater:
         except ContentError as error:
             if spare is None:
                 raise
-            log.warning("%s; asking the hub itself", error)
-            return await self._attempt(spare, None)
+            return await self._others(error, spare)
         finally:
             if journey:
                 await journey.rest()
+
+    async def _others(self, error: ContentError, spare: Meter) -> _Done:
+        """By each road that has not told a falsehood in this sync, one after the other."""
+        left = True
+        while left:
+            self._roster.doubt()
+            log.warning("%s; asking another road", error)
+            try:
+                return await self._attempt(spare, None)
+            except ContentError as again:
+                error, left = again, self._roster.doubt()
+        raise error
 
     async def _attempt(self, source: Meter, journey: Journey | None) -> _Done:
         self._step("head")

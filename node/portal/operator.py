@@ -18,6 +18,7 @@ from prometheus_client.exposition import choose_encoder
 
 from node.outcome import to_bytes
 from node.portal.pages import VISIT, Pages
+from node.roads import spoken
 from node.services import Services
 from node.updater import Outcome
 from sync.errors import ContentError
@@ -51,6 +52,7 @@ class Operator:
             request,
             "health.html",
             settings=services.settings,
+            roads=tuple(map(spoken, services.settings.roads)),
             channel=services.library.channel(),
             outcome=services.updater.last,
             syncing=self._running,

@@ -1,7 +1,8 @@
 """Uplink: seals what the node has to say and hands it to the hub, or to a stick on its way there.
 
-* `hub` is the road of the settings. A stick takes copies where there is such a road by wire
-  (the stick may be lost; the hub takes each block once), and the blocks themselves where not.
+* `hub` is the road of the settings. A stick, or a folder, takes copies: it may be lost, or lie
+  somewhere for ever. Blocks stay here until the hub has them: it said so over a wire, or on a
+  stick (`settling.py`). It takes each block once, whichever way it comes first.
 """
 
 import logging
@@ -21,13 +22,21 @@ class Uplink:
     """The way up of one node."""
 
     def __init__(
-        self, sampler: Sampler, recorder: Recorder, spool: Spool, worker: Worker, sink: Sink
+        self,
+        sampler: Sampler,
+        recorder: Recorder,
+        spool: Spool,
+        worker: Worker,
+        sink: Sink,
+        *,
+        by_wire: bool,
     ) -> None:
+        """`by_wire`: what `sink` takes, the hub has, or a broker that keeps it for the hub."""
         self._sampler = sampler
         self._recorder = recorder
         self._spool = spool
         self._worker = worker
-        self.hub = Forwarder(spool, sink, worker)
+        self.hub = Forwarder(spool, sink, worker, keep=not by_wire)
 
     async def report(self, forwarder: Forwarder) -> Forwarded:
         """Seals what there is, also of an hour that is not over, and sends it."""
@@ -41,7 +50,3 @@ class Uplink:
     async def copy(self, sink: Sink) -> Forwarded:
         """A copy of everything to `sink`; all of it stays here until the hub has it."""
         return await self.report(Forwarder(self._spool, sink, self._worker, keep=True))
-
-    async def hand_over(self, sink: Sink) -> Forwarded:
-        """Everything to `sink`, and off this node."""
-        return await self.report(Forwarder(self._spool, sink, self._worker))

@@ -24,7 +24,7 @@ from kafka.net.selector import NetworkSelector
 from kafka.protocol.broker_version_data import BrokerVersionData
 from kafka.protocol.metadata import ApiVersionsRequest
 
-from sync.broker import ANNOUNCEMENTS, BUNDLES, UP, BrokerTable
+from sync.broker import ANNOUNCEMENTS, ANSWERS, BUNDLES, UP, BrokerTable
 from sync.errors import SettingsError, TransportError
 from sync.files import atomic_write
 
@@ -40,7 +40,12 @@ METADATA_MS = 60 * 60 * 1000
 DAY_MS = 86_400_000
 TOPICS: dict[str, dict[str, str]] = {
     ANNOUNCEMENTS: {"cleanup.policy": "compact"},
-    BUNDLES: {"cleanup.policy": "compact,delete", "retention.ms": str(90 * DAY_MS)},
+    BUNDLES: {
+        "cleanup.policy": "compact,delete",
+        "retention.ms": str(90 * DAY_MS),
+        "retention.bytes": str(2 * 1024**3),
+    },
+    ANSWERS: {"cleanup.policy": "compact,delete", "retention.ms": str(7 * DAY_MS)},
     UP: {"cleanup.policy": "delete", "retention.ms": str(60 * DAY_MS)},
 }
 """What each topic is made with."""

@@ -34,7 +34,9 @@ def ring(home: Path, kill_at: int = 0) -> Keyring:
 def sets(home: Path, drawers: list[Path]) -> list[int]:
     """How many keys are in each place."""
     roles = ["root", *PUBLISHING]
-    return [sum((place / f"{r}.pem").exists() for r in roles) for place in (home / "keys", *drawers)]
+    return [
+        sum((place / f"{r}.pem").exists() for r in roles) for place in (home / "keys", *drawers)
+    ]
 
 
 def main(top: Path) -> None:
@@ -43,6 +45,7 @@ def main(top: Path) -> None:
         for number in range(1, MOST):
             home = top / f"{offline}-{number}"
             drawers = [home / f"stick-{n}" for n in range(offline)]
+            sys.stdout.flush()
             child = os.fork()
             if child == 0:
                 ring(home, number).create(drawers, max(1, offline))
@@ -54,12 +57,12 @@ def main(top: Path) -> None:
                 ring(home).create(drawers, max(1, offline))
             info = ring(home).show()
             own = [keys.load(home / "keys", r).public_key.keyid for r in PUBLISHING]
-            print(json.dumps({
+            sys.stdout.write(json.dumps({
                 "offline": offline, "killed": os.WIFSIGNALED(status), "sets": before,
                 "rooted": rooted, "after": sets(home, drawers),
                 "named": [info.role(r).keys[0] for r in PUBLISHING] == own,
                 "left": [p.name for p in home.rglob("*.half")],
-            }))  # fmt: skip
+            }) + "\n")  # fmt: skip
             if not os.WIFSIGNALED(status):
                 break
 
