@@ -57,8 +57,8 @@ class Topics(Records, Protocol):
 @dataclass(frozen=True, slots=True)
 class _Given:
     answer: Answer
-    at: float
-    """By the clock; 0: in an earlier run."""
+    at: float | None
+    """By the clock; None: in an earlier run."""
 
 
 class Supplier:
@@ -89,9 +89,7 @@ class Supplier:
             return "damaged"
         if want.channel != self._channel or not self._current(want):
             return "foreign"
-        known = (self._given or {}).get(want.key)
-        now = self._clock()
-        if known and known.answer.name == want.name and known.at and now - known.at < QUIET_S:
+        if self._just_given(want):
             return "quiet"
         try:
             offer, data = self._found(want)
@@ -101,6 +99,13 @@ class Supplier:
             if self._given is None:
                 self._given = self._recalled(topics)
             return self._give(want, offer, data, topics)
+
+    def _just_given(self, want: Want) -> bool:
+        """True when the answer is so new that who asks may not have read it yet."""
+        known = (self._given or {}).get(want.key)
+        if known is None or known.answer.name != want.name or known.at is None:
+            return False
+        return self._clock() - known.at < QUIET_S
 
     def _current(self, want: Want) -> bool:
         """True when it leads to what is published now, or is a single object."""
@@ -177,7 +182,7 @@ class Supplier:
         found: dict[str, _Given] = {}
         for key, value in topics.all(self._broker.topic(ANSWERS))[-MAX_GIVEN:]:
             try:
-                found[key.decode(errors="replace")] = _Given(answer_from_bytes(value), 0.0)
+                found[key.decode(errors="replace")] = _Given(answer_from_bytes(value), None)
             except ContentError:
                 continue
         return found

@@ -19,7 +19,7 @@ from sync.transport.directory import STICK, Layout
 ROOT_FILE = "root.json"
 STICK_DATA = "/var/lib/chaski"
 """Where a node keeps its data that takes its settings from a stick: as its unit may write."""
-VILLAGE = "0.0.0.0"  # noqa: S104 - pupils come from the network; docs/sticks.md says what that means
+VILLAGE = "0.0.0.0"  # noqa: S104 - pupils come from the network; docs/hub-http.md says what that means
 _NODE_ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*\Z")
 MAX_NODE_ID_CHARS = 64
 
