@@ -63,13 +63,13 @@ def way(
     names = config.roads
     if not names:
         return Way(*road("", config.sync, session, now), by_wire=False)
-    roster = Roster()
+    # A mirror that gives and takes nothing is a good road down and none up: two rosters.
+    roster, up = Roster(), Roster()
     healths: list[Health] = []
     sources: list[Source] = []
     sinks: list[tuple[Health, Sink]] = []
     broker: tuple[KafkaSource, KafkaSink] | None = None
     for name in names:
-        health = roster.add(spoken(name))
         source: Source
         sink: Sink
         if name == KAFKA:
@@ -77,10 +77,10 @@ def way(
             source, sink = windowed(config.sync, limited(config.sync, broker[0]), now), broker[1]
         else:
             source, sink = road(name, config.sync, session, now)
-        healths.append(health)
+        healths.append(roster.add(spoken(name)))
         sources.append(source)
         if by_wire(name) or not any(map(by_wire, names)):
-            sinks.append((health, sink))
+            sinks.append((up.add(spoken(name)), sink))
 
     async def close() -> None:
         for part in broker or ():
@@ -89,7 +89,7 @@ def way(
     others = Fallback(sources[1:], roster, healths[1:]) if len(sources) > 1 else None
     return Way(
         Fallback(sources, roster, healths),
-        FallbackSink([sink for _, sink in sinks], roster, [health for health, _ in sinks]),
+        FallbackSink([sink for _, sink in sinks], up, [health for health, _ in sinks]),
         by_wire=any(map(by_wire, names)),
         roster=roster,
         folders=tuple(Path(name) for name in names if not by_wire(name)),

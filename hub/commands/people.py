@@ -19,7 +19,7 @@ from sync.transport.directory import STICK, Layout
 ROOT_FILE = "root.json"
 STICK_DATA = "/var/lib/chaski"
 """Where a node keeps its data that takes its settings from a stick: as its unit may write."""
-VILLAGE = "0.0.0.0"  # noqa: S104 - pupils come from the network; docs/hub-http.md says what that means
+VILLAGE = "0.0.0.0"  # noqa: S104 - pupils come from the network; docs/roads.md says what that means
 _NODE_ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*\Z")
 MAX_NODE_ID_CHARS = 64
 
@@ -141,6 +141,8 @@ def enrol(
         say(f"node {node_id} is on the stick: `chaski-node provision --stick` takes it from there")
     else:
         say(f"{path} and {root_path}: bring both to the node, keep them together")
+    if "//127." in hub or "//localhost" in hub:
+        say(f"{hub} is this machine alone: give --hub, or set server.public_url")
     if kafka and office.config.kafka.username:
         say("the broker asks for a password: add kafka.username and password_file to node.toml")
 

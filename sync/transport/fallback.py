@@ -139,7 +139,9 @@ class FallbackSink(_Roads[Sink]):
         trouble: TransportError | None = None
         for health, sink in self._roster.order(self._roads):
             try:
-                return await give(sink)
+                stored = await give(sink)
+                health.well()
+                return stored
             except RefusedError as error:
                 refused = error
             except TransportError as error:

@@ -160,7 +160,8 @@ def test_what_strangers_ask_for_is_bounded(town: Town) -> None:
     target = town.library.versions(CHANNEL_ID)[0].root
     ask(
         town, Want(CHANNEL_ID, target=first), Want("otra", target=target), MAGIC + b"nonsense",
-        b"CHW9", Want(CHANNEL_ID, object=first), Want(CHANNEL_ID, target=target, base=digest(b"unknown")),
+        b"CHW9", Want(CHANNEL_ID, object=first),
+        Want(CHANNEL_ID, target=target, base=digest(b"unknown")),
         *[Want(CHANNEL_ID, target=target)] * 20,
     )  # fmt: skip
     desk = Desk(town)

@@ -7,6 +7,8 @@ from typing import get_args
 
 import pytest
 
+from sync import acks
+from sync.acks import Acks
 from sync.bundle import Offer, envelope, header, table
 from sync.bundle.offer import (
     CHUNK_BYTES,
@@ -20,7 +22,7 @@ from sync.canonical import Digest
 from sync.codec import tensor
 from sync.lesson import CHANNEL_PATH, MAX_CHANNEL_BYTES, MAX_LESSON_BYTES
 from sync.manifest import MAX_ENTRIES, MAX_MANIFEST_BYTES, MAX_PATH_CHARS, Entry, Kind
-from sync.transport.directory import Layout
+from sync.transport.directory import Layout, taken
 from sync.varint import MAX_BYTES, Cursor
 
 Rows = list[dict[str, str]]
@@ -139,6 +141,7 @@ def test_the_offer_is_as_described(text: str) -> None:
 
 def test_a_stick_is_laid_out_as_described(text: str) -> None:
     rows, _ = tables(text, "Directory")
+    (said,) = tables(text, "Acknowledgements")
     layout = Layout(Path())
     name, base = Digest("ab" * 32), Digest("cd" * 32)
     paths = {
@@ -147,8 +150,11 @@ def test_a_stick_is_laid_out_as_described(text: str) -> None:
         "roots/{n}.root.json": layout.root(7),
         "bundles/{digest}": layout.bundle(name),
         "objects/{first two digits}/{digest}": layout.objects.path(name),
+        "channels/{channel}/acknowledged.json": layout.acks("escuela"),
         "samples/{digest}": layout.block("samples", name),
         "events/{digest}": layout.block("events", name),
+        "nodes/{id}/node.toml": layout.enrolment("ocongate"),
+        "nodes/{id}/taken": taken(layout.enrolment("ocongate")),
     }
     assert column(rows, "path") == list(paths)
     blanks = {
@@ -158,7 +164,13 @@ def test_a_stick_is_laid_out_as_described(text: str) -> None:
         "{n}": "7",
         "{digest}": name,
         "{first two digits}": "ab",
+        "{id}": "ocongate",
     }
+    assert column(said, "field") == list(Acks.__struct_fields__)
+    assert f"at most {acks.MAX_BYTES} bytes" in text
+    assert acks.PREFIX.decode().strip() in text
+    bounds = f"{acks.MAX_NODES} nodes, {acks.MAX_EPOCHS} epochs, {acks.MAX_RANGES} ranges"
+    assert said[-1]["limit"] == bounds
     for path, found in paths.items():
         for blank, value in blanks.items():
             path = path.replace(blank, value)

@@ -144,6 +144,8 @@ async def test_no_proxy_makes_a_node_drop_its_blocks(link: Link, fault: Fault) -
 async def test_headers_that_trickle_in_end_too(link: Link) -> None:
     """Each byte breaks the silence; the head of an answer has a time of its own."""
 
+    ended = asyncio.Event()
+
     async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while True:
@@ -152,10 +154,12 @@ async def test_headers_that_trickle_in_end_too(link: Link) -> None:
                 await asyncio.sleep(0.01)
         except OSError:
             writer.transport.abort()
+            ended.set()
 
     server = await asyncio.start_server(drip, "127.0.0.1", 0)
     url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     async with aiohttp.ClientSession() as session:
-        with pytest.raises(TransportError):
+        with pytest.raises(TransportError, match="silent for too long"):
             await HttpSource(session, url, QUICK).head(CHANNEL)
+    await ended.wait()
     server.close()
