@@ -148,8 +148,9 @@ async def test_headers_that_trickle_in_end_too(link: Link) -> None:
 
     async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
+            writer.write(b"HTTP/1.1 200 OK\r\nX-Slow: ")
             while True:
-                writer.write(b"H")
+                writer.write(b"a")
                 await writer.drain()
                 await asyncio.sleep(0.01)
         except OSError:
