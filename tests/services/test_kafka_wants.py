@@ -228,9 +228,7 @@ async def test_a_cut_in_the_middle_costs_at_most_one_chunk(
     assert relay.down <= offer.size + CHUNK + OVERHEAD
 
 
-async def test_a_cut_and_a_power_cut_cost_the_offer_s_page_as_well(
-    town: Town, relay: Relay
-) -> None:
+async def test_a_cut_and_a_power_cut_cost_at_most_two_chunks_more(town: Town, relay: Relay) -> None:
     offer = await cut(town, relay)
     relay.stays_cut = True
     async with town.node() as node:
@@ -241,7 +239,8 @@ async def test_a_cut_and_a_power_cut_cost_the_offer_s_page_as_well(
         outcome = await node.updater.sync()
         assert outcome.kind == "updated"
     assert offer.size // 3 < outcome.bytes_down < offer.size * 5 // 6
-    assert relay.down <= offer.size + 2 * CHUNK + OVERHEAD
+    # The offer is read again: its answer has a chunk in it, and the library asks for one more.
+    assert relay.down <= offer.size + 3 * CHUNK + OVERHEAD
 
 
 async def test_what_retention_has_eaten_in_the_middle_is_asked_for_again_and_resumed(
