@@ -11,7 +11,6 @@
 """
 
 import hashlib
-import logging
 import threading
 from collections.abc import Callable, Collection
 from pathlib import Path
@@ -26,7 +25,6 @@ from sync.manifest import Manifest
 
 NO_BASE = "none"
 MAX_OFFER_BYTES = 16 * 1024 * 1024
-_log = logging.getLogger("chaski.hub")
 
 
 class Deltas:
@@ -66,7 +64,6 @@ class Deltas:
             if self._sound.get(name) == seen:
                 return True
             if not _sound(path):
-                _log.error("bundle %s is damaged on this disk", name[:12])
                 self._sound.pop(name, None)
                 return False
         except FileNotFoundError:

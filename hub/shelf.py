@@ -15,6 +15,7 @@
 
 import contextlib
 import fcntl
+import logging
 import os
 import re
 from collections.abc import Iterator
@@ -30,6 +31,7 @@ from sync.files import ObjectStore, atomic_write, make_folder
 from sync.manifest import Manifest
 
 MAX_ROOT_VERSION = 1_000_000
+_log = logging.getLogger("chaski.hub")
 _CHANNEL = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*\Z")
 
 
@@ -82,6 +84,7 @@ class Shelf:
         if name is None or path is None or not path.is_file():
             return None
         if not self.deltas.sound(name):
+            _log.warning("bundle %s is damaged on this disk and built anew", name[:12])
             told = self.deltas.leading(name)
             if told is None or self.offer(told[0], told[1] or NO_BASE, told[2]) is None:
                 return None
