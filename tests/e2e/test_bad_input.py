@@ -303,15 +303,16 @@ def test_root_keys_that_are_none(node: Node) -> None:
     [
         ("http://127.0.0.1:1", 8),
         ("http://" + "a" * 70 + ".pe", 8),
-        ("127.0.0.1:8080", 8),
+        ("127.0.0.1:8080", 3),
         ("ftp://127.0.0.1", 3),
     ],
-    ids=["nobody", "impossible", "folder", "foreign"],
+    ids=["nobody", "impossible", "forgotten http", "foreign"],
 )
 def test_a_hub_that_cannot_be_reached(city: City, node: Node, hub: str, code: int) -> None:
     before = node.state()
     node.configure(city.url, hub)
     assert hub in node.program.run("sync").refused(code)
+    node.configure(f'"{hub}"', f'"{city.url}"')
     assert node.state() == before
 
 
