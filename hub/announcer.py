@@ -13,6 +13,7 @@ from typing import Protocol
 
 import msgspec
 
+from hub.deltas import Deltas
 from hub.library import Library
 from hub.shelf import Shelf
 from sync import announcement
@@ -68,7 +69,7 @@ class Announcer:
         named: list[tuple[str, int]] = []
         spent = 0
         for offer in self._inline(target):
-            offset = self._put_bundle(records, offer)
+            offset = put_bundle(records, self._broker, self._shelf.deltas, offer)
             if offset is not None:
                 named.append((announcement.short(offer.base), offset))
                 spent += offer.size
@@ -96,18 +97,19 @@ class Announcer:
             if offer is not None and base != target and offer.size <= self._inline_bytes:
                 yield offer
 
-    def _put_bundle(self, records: Records, offer: Offer) -> int | None:
-        """The offset of its offer; None when its records do not lie in a row."""
-        data = self._shelf.deltas.path(offer.bundle).read_bytes()
-        key = f"{self._channel}/{announcement.short(offer.base)}"
-        topic = self._broker.topic(BUNDLES)
-        first = records.put(topic, f"{key}/0".encode(), encode(offer))
-        for number in range(offer.chunk_count):
-            start, stop = offer.span(number)
-            at = records.put(topic, f"{key}/{number + 1}".encode(), data[start:stop])
-            if at != first + 1 + number:
-                return None
-        return first
+
+def put_bundle(records: Records, broker: BrokerTable, deltas: Deltas, offer: Offer) -> int | None:
+    """The offset of its offer; None when its records do not lie in a row."""
+    data = deltas.path(offer.bundle).read_bytes()
+    key = f"{offer.channel}/{announcement.short(offer.base)}"
+    topic = broker.topic(BUNDLES)
+    first = records.put(topic, f"{key}/0".encode(), encode(offer))
+    for number in range(offer.chunk_count):
+        start, stop = offer.span(number)
+        at = records.put(topic, f"{key}/{number + 1}".encode(), data[start:stop])
+        if at != first + 1 + number:
+            return None
+    return first
 
 
 def fitting(head: Head, root: int, named: list[tuple[str, int]]) -> tuple[bytes, int]:

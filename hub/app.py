@@ -7,7 +7,9 @@
 | desk | a connection to `hub.db` for the studio |
 | packer | builds bundles that nobody asked for before |
 | press | publishes, with a connection of its own |
-| uplink | the connection to Kafka, where it is set up |
+| uplink | the connection to Kafka from which blocks come, where it is set up |
+| supplier | puts into Kafka what nodes ask for there |
+| crier | looks whether the head is announced on Kafka, and announces it |
 | hasher | argon2, so that guessing at passwords slows nothing else |
 
 * SIGINT and SIGTERM end it: no new connections, open answers get `SHUTDOWN_SECONDS`, then
@@ -28,7 +30,7 @@ from prometheus_client import CollectorRegistry
 from hub.answers import counted, typed_errors
 from hub.blocks import Blocks
 from hub.config import HubConfig
-from hub.herald import after_publishing
+from hub.herald import Crier, after_publishing, supplier
 from hub.idle import Idle
 from hub.intake import MAX_KEPT_BYTES, MAX_NAMES, Intake
 from hub.library import Library
@@ -45,6 +47,7 @@ from hub.studio.villages import VillageDesk
 from hub.uplink import Uplink
 from hub.users import Passwords, Throttle, Users
 from hub.worker import Worker
+from sync.lane import Lane
 from sync.listening import listen
 from sync.signing import Publisher as Signing
 
@@ -124,13 +127,18 @@ def build_app(
     async def collect(app: web.Application) -> AsyncIterator[None]:
         from sync.transport.kafka import Collector
 
+        given, lane = supplier(config, shelf), Lane("chaski-supplier")
         uplink = Uplink(
-            lambda: Collector(config.kafka, config.kafka_place), intake, threads.clerk, metrics
-        )
-        task = asyncio.create_task(uplink.run())
+            lambda: Collector(config.kafka, config.kafka_place), intake, threads.clerk, metrics,
+            supply=lambda want: lane.run(given.supply, want),
+        )  # fmt: skip
+        crier = Crier(config, shelf, metrics)
+        tasks = {asyncio.create_task(work) for work in (uplink.run(), crier.run())}
         yield
-        task.cancel()
-        await asyncio.wait({task})
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+        await lane.close(lambda: None)
 
     async def close(app: web.Application) -> AsyncIterator[None]:
         yield

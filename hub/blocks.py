@@ -268,6 +268,12 @@ class Blocks:
         """Notes that a block was handed on."""
         self._db.execute("UPDATE blocks SET delivered = 1 WHERE id = ?", (number,))
 
+    def stored(self, most: int) -> Iterator[tuple[str, str, int]]:
+        """Node, epoch and number of the newest `most` blocks, the newest first."""
+        yield from self._db.execute(
+            "SELECT node, epoch, seq FROM blocks ORDER BY id DESC LIMIT ?", (most,)
+        )
+
     def totals(self) -> Totals:
         """What is kept and what went."""
         return Totals(*self._db.execute("SELECT kept, let_go FROM totals").fetchone())

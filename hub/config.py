@@ -168,6 +168,15 @@ class KafkaTable(BrokerTable, frozen=True, forbid_unknown_fields=True):
     inline_kilobytes: Annotated[
         int, Meta(ge=0, le=16_384, description="largest bundle that travels over Kafka itself, kB")
     ] = 900
+    supply_megabytes: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=1_000_000,
+            description="most that is put into Kafka in a day because nodes without another wire"
+            " ask for it, MB; 0: nothing",
+        ),
+    ] = 256
     replication: Annotated[
         int, Meta(ge=1, le=10, description="copies of each topic that the hub makes")
     ] = 1

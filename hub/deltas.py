@@ -3,6 +3,8 @@
 * A bundle is named by its digest and never changes; an offer is named by (channel, base root,
   target root) and points at one.
 * The bundle is written first, its offer last; an offer whose bundle is gone is built anew.
+* A bundle is hashed when it is first given out after a start, and again when its file has
+  changed; a damaged one is built anew from the objects.
 * One thread builds at a time: a class of nodes that ask for the same delta cost one build.
 * What bundles of different bases have in common, the edit scripts, is told once: `scripts.py`.
 * Which base is known and which target is current is the shelf's affair.
@@ -43,6 +45,8 @@ class Deltas:
         self._scripts = scripts
         self._read, self._opened = read, opened
         self._building = threading.Lock()
+        self._sound: dict[Digest, tuple[int, int, int]] = {}
+        """What the files of bundles that were hashed looked like."""
 
     def offer(self, channel: str, base: Manifest | None, target: Manifest) -> Offer:
         """The offer from `base` (a whole bundle when None) to `target`, built when it is not kept.
@@ -54,15 +58,34 @@ class Deltas:
             return self.kept(channel, root, target.root) or self._build(channel, base, target)
 
     def kept(self, channel: str, base: Digest | None, target: Digest) -> Offer | None:
-        """The offer that is on disk and whose bundle is too; None when there is none."""
+        """The offer that is on disk and whose bundle is too, sound; None when there is none."""
         offer = _read(self._offer_path(channel, base, target))
-        if offer is None:
-            return None
+        return offer if offer is not None and self.sound(offer.bundle) else None
+
+    def sound(self, name: Digest) -> bool:
+        """True when the bundle `name` is on disk and its bytes are its own; hashed once."""
+        path = self.path(name)
         try:
-            whole = self.path(offer.bundle).stat().st_size == offer.size
+            stat = path.stat()
+            seen = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
+            if self._sound.get(name) == seen:
+                return True
+            if not _sound(path):
+                self._sound.pop(name, None)
+                return False
         except FileNotFoundError:
-            return None
-        return offer if whole else None
+            self._sound.pop(name, None)
+            return False
+        self._sound[name] = seen
+        return True
+
+    def leading(self, name: Digest) -> tuple[str, Digest | None, Digest] | None:
+        """Channel, base and target of an offer that names the bundle; None when none does."""
+        for path in self._offers.glob("*/*/*.json"):
+            offer = _read(path)
+            if offer is not None and offer.bundle == name:
+                return offer.channel, offer.base, offer.target
+        return None
 
     def path(self, name: Digest) -> Path:
         """Where the bundle `name` is, or would be. Raises ContentError for a bad name."""
@@ -82,6 +105,7 @@ class Deltas:
         gone = [path for path in self._bundles.glob("[!.]*") if path.name not in needed]
         for path in gone:
             path.unlink(missing_ok=True)
+            self._sound.pop(Digest(path.name), None)
         return len(gone)
 
     def _build(self, channel: str, base: Manifest | None, target: Manifest) -> Offer:

@@ -28,6 +28,8 @@ class Keyring:
     shelf: Shelf
     folder: Path
     clock: Callable[[], float] = time.time
+    step: Callable[[], None] = lambda: None
+    """Called before each change of the disk that `create` makes."""
 
     def create(self, offline: Sequence[Path] = (), threshold: int = 1) -> None:
         """The first keys and root 1. One root key in each folder of `offline`, or else here.
@@ -49,12 +51,22 @@ class Keyring:
             wanted: dict[Path, list[Role]] = {self.folder: [*PUBLISHING]}
             for home in homes:
                 wanted.setdefault(home, []).append("root")
-            # Keys without a root are what a crash before the last step leaves; they are used.
-            if not all(keys.path(f, r).exists() for f, made in wanted.items() for r in made):
-                for home, made in wanted.items():
-                    keys.create(home, made)
+            # The hub's own set is made first. When it is there without a root, the power went
+            # in the middle: what was made is used, the rest is made now.
+            resumed = all(keys.path(self.folder, role).exists() for role in wanted[self.folder])
+            for home, made in wanted.items():
+                there = [keys.path(home, r) for r in made if keys.path(home, r).exists()]
+                if there and not resumed:
+                    raise SettingsError(
+                        f"key {there[0]} is there already and is never overwritten",
+                        hint="give an empty folder for each root key",
+                    )
+            for home, made in wanted.items():
+                if not all(keys.path(home, role).exists() for role in made):
+                    keys.create(home, made, self.step)
             publics = {r: keys.load(self.folder, r).public_key for r in PUBLISHING}
             signers = [keys.load(home, "root") for home in homes]
+            self.step()
             self.shelf.put_root(1, roots.first(publics, signers, threshold, self.clock()))
 
     def rotate(

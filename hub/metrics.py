@@ -11,6 +11,8 @@
 | `chaski_hub_events_refused_total` | counter | kind, reason | events passed over |
 | `chaski_hub_nodes` | gauge | | nodes that ever reported |
 | `chaski_hub_published_version` | gauge | channel | version of the head; 0 before the first |
+| `chaski_hub_announcements_total` | counter | outcome | by a hub that serves: done, failed |
+| `chaski_hub_wants_total` | counter | outcome | what nodes asked for over Kafka |
 | `chaski_hub_sign_ins_total` | counter | outcome | sign-ins: welcome, wrong, throttled |
 | `chaski_hub_publishes_total` | counter | outcome | by the studio: done, failed |
 | `chaski_hub_waiting_calls` | gauge | worker | calls that a worker thread has not ended |
@@ -58,6 +60,10 @@ class Metrics:
         )
         self.nodes = gauge("nodes", "nodes that ever reported")
         self.published_version = gauge("published_version", "version of the head", "channel")
+        self.announcements = counter(
+            "announcements_total", "announcements that a serving hub found missing", "outcome"
+        )
+        self.wants = counter("wants_total", "what nodes asked for over Kafka", "outcome")
         self.sign_ins = counter("sign_ins_total", "sign-ins", "outcome")
         self.publishes = counter(
             "publishes_total", "publications asked for in the studio", "outcome"

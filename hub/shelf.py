@@ -15,6 +15,7 @@
 
 import contextlib
 import fcntl
+import logging
 import os
 import re
 from collections.abc import Iterator
@@ -31,6 +32,7 @@ from sync.files import ObjectStore, atomic_write, make_folder
 from sync.manifest import Manifest
 
 MAX_ROOT_VERSION = 1_000_000
+_log = logging.getLogger("chaski.hub")
 _CHANNEL = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*\Z")
 
 
@@ -85,10 +87,24 @@ class Shelf:
         return digests_to_bytes(header, found[1])
 
     def bundle_path(self, digest: str) -> Path | None:
-        """The file of one bundle; or of one object, whose bytes are as immutable."""
+        """The file of one bundle; or of one object, whose bytes are as immutable.
+
+        A damaged bundle is built anew first, which takes seconds. Raises ContentError: an
+        object is damaged too. SpaceError.
+        """
         name = _name(digest)
-        paths = (self.deltas.path(name), self._objects.path(name)) if name else ()
-        return next((path for path in paths if path.is_file()), None)
+        if name is None:
+            return None
+        path = self.deltas.path(name)
+        if not path.is_file():
+            path = self._objects.path(name)
+            return path if path.is_file() else None
+        if not self.deltas.sound(name):
+            _log.warning("bundle %s is damaged on this disk and built anew", name[:12])
+            told = self.deltas.leading(name)
+            if told is None or self.offer(told[0], told[1] or NO_BASE, told[2]) is None:
+                return None
+        return path if self.deltas.sound(name) else None
 
     def object(self, digest: str) -> bytes | None:
         """One whole object; None for one that is too long for that, see `bundle_path`.

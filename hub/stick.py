@@ -3,6 +3,7 @@
 * Payload first, pointer last: roots, objects, bundles, each with its offer, and then the head.
   A stick pulled out at any moment shows the old version or the new one, never half of it.
 * What leads to older versions is removed only after the new head.
+* What nodes left and the hub has is acknowledged on the next export: only then do they forget it.
 * A block goes off the stick only when the intake has it, now or from before. One that is
   damaged or refused stays on it and is counted.
 * The folder must be there: a stick that is not plugged in must not fill the disk below.
@@ -17,10 +18,13 @@ from hub.intake import MAX_BLOCK_BYTES, Intake, Receipt
 from hub.publisher import published
 from hub.shelf import Shelf
 from sync import manifest as manifests
+from sync.acks import Acks
+from sync.acks import to_bytes as acks_to_bytes
 from sync.bundle import Offer
 from sync.canonical import Digest
 from sync.errors import ContentError, TransportError
 from sync.files import FULL, file_pieces, flush_all, reserve
+from sync.signing import Publisher as Signing
 from sync.transport.directory import STICK, DirectoryWriter, Letters, on_stick
 
 SLACK_BYTES = 1024 * 1024
@@ -40,6 +44,8 @@ class Filled:
     offers: tuple[Offer, ...]
     objects: int
     size: int
+    acknowledged: int = 0
+    """Nodes whose blocks are acknowledged on it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +68,7 @@ def fill(
     bases: Iterable[Digest],
     *,
     objects: bool = False,
+    acks: tuple[Acks, Signing] | None = None,
     writer_to: Callable[[Path], DirectoryWriter] = DirectoryWriter,
     slack: int = SLACK_BYTES,
     flush: Callable[[], None] = flush_all,
@@ -69,7 +76,8 @@ def fill(
     """Puts the current version of `channel` on the stick at `folder`.
 
     `bases` are the roots that a delta is wanted from; `objects` adds every object, so that a
-    damaged one on a node is repaired without the hub; `slack` bytes stay free. Raises
+    damaged one on a node is repaired without the hub; `acks` are signed and put on it, so that
+    nodes forget what has arrived; `slack` bytes stay free. Raises
     TransportError: no stick, or pulled out. ContentError: nothing is published. SpaceError:
     the stick is too small.
     """
@@ -105,13 +113,16 @@ def fill(
             writer.put_digests(offer, told or b"")
             writer.put_bundle(offer, file_pieces(shelf.deltas.path(offer.bundle)))
         writer.put_head(channel, head)
+        if acks:
+            writer.put_acks(channel, acks_to_bytes(*acks))
         writer.prune(channel, verdict.root, {o.bundle for o in offers})
     except OSError as error:
         if error.errno in FULL:
             raise
         raise TransportError(f"{home}: {error.strerror}", hint=_PULLED) from error
     flush()
-    return Filled(home, channel, verdict.version, verdict.root, offers, len(names), need)
+    said = len(acks[0].nodes) if acks else 0
+    return Filled(home, channel, verdict.version, verdict.root, offers, len(names), need, said)
 
 
 def _put_object(writer: DirectoryWriter, shelf: Shelf, name: Digest) -> None:

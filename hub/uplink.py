@@ -2,6 +2,8 @@
 
 * What was taken is marked as done only when it is stored: after a crash it comes again, and
   the intake knows it. A block that the intake refuses is counted and passed over.
+* What a node asks for (`sync/want.py`) goes to `supply`; when the broker fails meanwhile it is
+  taken, and asked, again.
 * A broker that is not there is waited for, ever longer; it is logged when that changes.
 * The consumer belongs to one thread; blocks go to the clerk, which owns the intake.
 """
@@ -15,12 +17,13 @@ from hub.answers import RefusedError
 from hub.intake import Intake, Receipt
 from hub.metrics import Metrics
 from hub.worker import OverloadedError, Worker
-from sync.errors import TransportError
+from sync.errors import SpaceError, TransportError
 from sync.lane import Lane
+from sync.want import MAGIC
 
 WAIT_S = 1.0
 FIRST_PAUSE_S, MOST_PAUSE_S = 2.0, 60.0
-EVENTS = b"CHE"
+EVENTS, WANT = b"CHE", MAGIC[:3]
 _log = logging.getLogger("chaski.hub")
 
 
@@ -50,10 +53,11 @@ class Uplink:
         clerk: Worker,
         metrics: Metrics,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        supply: Callable[[bytes], Awaitable[str]] | None = None,
     ) -> None:
-        """`connect` raises TransportError."""
+        """`connect` raises TransportError, and so does `supply`, which returns what it did."""
         self._connect, self._intake, self._clerk = connect, intake, clerk
-        self._metrics, self._sleep = metrics, sleep
+        self._metrics, self._sleep, self._supply = metrics, sleep, supply
         self._collector: Collecting | None = None
 
     async def run(self) -> None:
@@ -100,6 +104,14 @@ class Uplink:
             self._collector = None
 
     async def _store(self, block: bytes) -> None:
+        if self._supply is not None and block.startswith(WANT):
+            try:
+                done = await self._supply(block)
+            except SpaceError as error:
+                _log.warning("a want is passed over: %s", error)
+                done = "failed"
+            self._metrics.wants.labels(done).inc()
+            return
         kind = "events" if block.startswith(EVENTS) else "samples"
         store = self._intake.events if kind == "events" else self._intake.samples
         try:

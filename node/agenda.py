@@ -13,7 +13,7 @@ from node.interests import InterestsTable, Traits
 from node.link import HEADS_SHARE, LinkTable, Pace, budget, pace, window_seconds
 from node.outcome import from_bytes
 from node.planner import Missed, Planner, Wanted
-from node.road import by_wire
+from node.roads import by_wire
 from node.store import pins
 from node.store.ledger import DAY_SECONDS, Ledger
 from node.store.schema import LANGUAGES
@@ -77,7 +77,7 @@ class Agenda:
         self._store = store
         self._ledger = ledger
         self._now = now
-        self._wired = by_wire(config.sync) or bool(config.kafka.bootstrap)
+        self._wired = any(map(by_wire, config.roads))
         self._windows = tuple(window(text) for text in config.sync.windows)
 
     @property

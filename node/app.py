@@ -60,9 +60,18 @@ from node.store.store import Store
 from node.telemetry.alarms import Alarms
 from node.telemetry.clock import Clock
 from node.telemetry.forwarder import Forwarded
-from node.telemetry.metrics import Delivered, Host, Metrics, ModelState, Spooled, Tutoring
+from node.telemetry.metrics import (
+    Delivered,
+    Host,
+    Metrics,
+    ModelState,
+    Roads,
+    Spooled,
+    Tutoring,
+)
 from node.telemetry.recorder import Recorder
 from node.telemetry.sampler import Sampler
+from node.telemetry.settling import Settling
 from node.telemetry.uplink import Uplink, dressing
 from node.timer import guarded, repeat
 from node.tutor import Tutor
@@ -73,6 +82,7 @@ from sync.errors import ChaskiError
 from sync.events import EventKind
 from sync.listening import listen
 from sync.transport import Source
+from sync.transport.directory import DirectorySink
 from sync.transport.rationed import Rationed
 
 if TYPE_CHECKING:  # a node without the tutor does not load the model runtime
@@ -97,6 +107,7 @@ class Node:
     sampler: Sampler
     recorder: Recorder
     uplink: Uplink
+    settling: Settling
     worker: Worker
     link: asyncio.Event
     """Set when the hub was heard: what waits can travel."""
@@ -113,9 +124,18 @@ class Node:
         await self.worker.run(self.sampler.sample)
 
     async def report(self) -> Forwarded:
-        """Seals what there is, also of an hour that is not over, and sends it."""
+        """Seals what there is, also of an hour that is not over, and sends it.
+
+        A folder gets copies where there is no wire, or none that works.
+        """
+        for folder in self.way.folders:
+            await self.settling.settle(folder)
         try:
-            return await self.uplink.report(self.uplink.hub)
+            done = await self.uplink.report(self.uplink.hub)
+            for folder in self.way.folders if done.trouble and self.way.by_wire else ():
+                copied = await self.uplink.copy(DirectorySink(folder))
+                done = done if copied.trouble else copied
+            return done
         finally:
             await self.way.rest()
 
@@ -181,23 +201,31 @@ async def build(config: NodeConfig, *, model: bool = True) -> AsyncIterator[Node
             agenda=agenda,
             spare=going.spare and rationed(config, agenda, going, going.spare),
             journey=going.journey,
+            roster=going.roster,
             heard=heard,
         )
         stack.push_async_callback(updater.close)
         metrics.installed(store.whole_version())
-        watched = Host(folder.path, clock), Spooled(spool), Delivered(store), Alarms(store)
+        watched = (
+            Host(folder.path, clock), Spooled(spool), Delivered(store), Alarms(store),
+            Roads(going.roster),
+        )  # fmt: skip
         for collector in watched:
             metrics.registry.register(collector)
         sampler = Sampler(metrics.registry, spool, clock, name)
         uplink = Uplink(
-            sampler, recorder, spool, telemetry, going.sink,
+            sampler, recorder, spool, telemetry, going.sink, by_wire=going.by_wire,
             dress=dressing(config.node.key), hub_answers=going.by_wire and going.journey is None,
         )  # fmt: skip
+        settling = Settling(
+            spool, telemetry, config.sync.channel, name, lambda: trusted_root(store)
+        )
         sticks = Sticks(
             [Path(place) for place in config.sync.stick_folders],
             config.sync.channel,
             updater,
-            uplink.copy if going.by_wire else uplink.hand_over,
+            uplink.copy,
+            settling.settle,
         )
         delivery = Delivery(updater, agenda, ledger, Pins(store, blobs.get), store, clock.now)
         services = Services(
@@ -224,8 +252,8 @@ async def build(config: NodeConfig, *, model: bool = True) -> AsyncIterator[Node
             handing=Handing(spool, library, clock, name, folder.path, room.floor_bytes),
         )
         yield Node(
-            services, store, blobs, updater, sampler, recorder, uplink, telemetry, link, going,
-            switch, thinker, news,
+            services, store, blobs, updater, sampler, recorder, uplink, settling, telemetry, link,
+            going, switch, thinker, news,
         )  # fmt: skip
 
 
@@ -290,6 +318,12 @@ def chores(node: Node, config: NodeConfig) -> list[Coroutine[object, object, Non
     if config.linked:
         work.append(repeat(config.sync.every_seconds, node.services.delivery.on_time))
     return work
+
+
+def trusted_root(store: Store) -> bytes | None:
+    """The root keys that are trusted now."""
+    trust = store.trust()
+    return trust.metadata if trust else None
 
 
 def put_in_order(store: Store, blobs: Blobs) -> None:

@@ -27,7 +27,8 @@ from node.folder import DataFolder
 from node.model.commands import models
 from node.model.hand import in_use
 from node.outcome import Outcome, error_of
-from node.provision import provision
+from node.provision import from_stick, provision
+from node.roads import spoken
 from node.selftest import selftest
 from node.store.lessons import Library
 from node.store.search import Search
@@ -74,7 +75,10 @@ def sync(desk: Desk, as_json: bool) -> None:
     """Sync once, send what waits, and say what it cost."""
     config = desk.config()
     if not config.linked:
-        raise SettingsError("sync.hub is empty", hint="enrol this node at the hub, or set sync.hub")
+        raise SettingsError(
+            "sync.hub and sync.roads are empty",
+            hint="enrol this node at the hub, set one of them, or import from a stick",
+        )
     _say(asyncio.run(_sync(config)), as_json)
 
 
@@ -118,9 +122,10 @@ async def _import(config: NodeConfig, folder: Path) -> Outcome:
 
 def _told(outcome: Outcome) -> str:
     full = f" of {outcome.full_size:,} in full" if outcome.full_size else ""
+    by = "".join(f"; {size:,} by {road}" for road, size in outcome.carried.items())
     return (
         f"{outcome.kind}: version {outcome.from_version} -> {outcome.to_version},"
-        f" {outcome.bytes_down:,} bytes came down{full}, {outcome.seconds:.1f} s"
+        f" {outcome.bytes_down:,} bytes came down{full}, {outcome.seconds:.1f} s{by}"
     )
 
 
@@ -134,7 +139,7 @@ def status(desk: Desk, as_json: bool) -> None:
     found = statuses.look(
         folder,
         config.node.id,
-        config.sync.hub or config.kafka.bootstrap,
+        ", ".join(map(spoken, config.roads)),
         config.sync.channel,
         config.telemetry.spool_megabytes * app.MEGABYTE,
         in_use(app.build_models(config, folder)) if config.tutor.enabled else "",
@@ -275,16 +280,32 @@ main.add_command(delivery.pins)
 
 
 @main.command("provision")
-@click.argument("source", type=click.Path(path_type=Path))
+@click.argument("source", type=click.Path(path_type=Path), required=False)
+@click.option(
+    "--stick",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="Take them from the stick mounted there.",
+)
+@click.option("--node", metavar="ID", help="Which node's, if the stick carries several.")
 @click.option("--force", is_flag=True, help="Replace what is there.")
 @pass_desk
-def provision_command(desk: Desk, source: Path, force: bool) -> None:
+def provision_command(
+    desk: Desk, source: Path | None, stick: Path | None, node: str | None, force: bool
+) -> None:
     """Put the node.toml (and root.json and node.pem) at SOURCE in place as `--config`."""
+    if (source is None) == (stick is None) or (node and not stick):
+        raise click.UsageError("give SOURCE, or --stick FOLDER (and perhaps --node ID)")
     if desk.path is None:
         raise click.UsageError("give --config, the place for the settings")
-    config = provision(source, desk.path, force=force)
+    if stick is not None:
+        config = from_stick(stick, desk.path, node, force=force)
+    else:
+        assert source is not None
+        config = provision(source, desk.path, force=force)
+    told = ", ".join(map(spoken, config.roads))
     click.echo(
-        f"node {config.node.id} belongs to channel {config.sync.channel} at {config.sync.hub}"
+        f"node {config.node.id} belongs to channel {config.sync.channel}, by {told or 'sticks'}"
     )
 
 

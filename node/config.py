@@ -12,8 +12,10 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from node import roads
 from node.interests import InterestsTable
 from node.link import LinkTable
+from node.roads import listed
 from sync import settings
 from sync.broker import BrokerTable, rooted
 from sync.lesson import Language
@@ -76,6 +78,14 @@ class SyncTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             " empty: the node serves what it has"
         ),
     ] = ""
+    roads: Annotated[
+        tuple[Annotated[str, Meta(max_length=1000)], ...],
+        Meta(
+            max_length=8,
+            description="instead of sync.hub, several in order of preference: addresses, folders,"
+            ' "kafka"; one that fails is left alone for a minute, then longer',
+        ),
+    ] = ()
     channel: Annotated[str, Meta(pattern=NAME, max_length=80, description="id of the channel")] = (
         "escuela"
     )
@@ -185,7 +195,12 @@ class NodeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def linked(self) -> bool:
         """True when there is a road to a hub."""
-        return bool(self.sync.hub or self.kafka.bootstrap)
+        return bool(self.roads)
+
+    @property
+    def roads(self) -> tuple[str, ...]:
+        """Every road to a hub, the preferred first. Raises SettingsError when that is unclear."""
+        return listed(self.sync.hub, self.sync.roads, self.kafka.bootstrap)
 
 
 def load(path: Path | None, environ: Mapping[str, str]) -> NodeConfig:
@@ -199,12 +214,18 @@ def load(path: Path | None, environ: Mapping[str, str]) -> NodeConfig:
     sticks = tuple(str(home / folder) for folder in loaded.sync.stick_folders)
     key = str(home / loaded.node.key) if loaded.node.key else ""
     replace = msgspec.structs.replace
-    hub = loaded.sync.hub
-    if hub and "://" not in hub:
-        hub = str(home / hub)
+    _ = loaded.roads  # refused now, not at the first sync
+    hub = roads.rooted(loaded.sync.hub, home)
+    others = tuple(roads.rooted(road, home) for road in loaded.sync.roads)
     return replace(
         loaded,
         node=replace(loaded.node, data=str(home / loaded.node.data), models=str(models), key=key),
-        sync=replace(loaded.sync, root=str(home / loaded.sync.root), hub=hub, stick_folders=sticks),
+        sync=replace(
+            loaded.sync,
+            root=str(home / loaded.sync.root),
+            hub=hub,
+            roads=others,
+            stick_folders=sticks,
+        ),
         kafka=rooted(loaded.kafka, home),
     )

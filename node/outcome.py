@@ -48,6 +48,8 @@ class Outcome(msgspec.Struct, frozen=True):
     """What the hub has, believed; 0 when it was not heard."""
     rule: str = ""
     """Which rule of trust said no (`sync.verdict.Rule`), when one did."""
+    carried: dict[str, int] = {}
+    """Bytes of payload by the road that brought them."""
 
     @property
     def good(self) -> bool:

@@ -2,6 +2,8 @@
 
 * Both are read and judged before anything is written; the keys go first, the settings last.
 * What is in place already stays unless it is the same or the operator insists.
+* A stick may carry the settings of several nodes. One that was taken is marked, so that no two
+  nodes get the same name; the mark comes last.
 """
 
 import os
@@ -9,10 +11,12 @@ from pathlib import Path
 
 from node import config as settings
 from node.config import PREFIX, NodeConfig
-from sync.errors import BusyError, SettingsError
+from sync.errors import BusyError, SettingsError, TransportError
 from sync.files import atomic_write
 from sync.identity import NodeKey
 from sync.settings import load
+from sync.transport import slug
+from sync.transport.directory import Layout, on_stick, taken
 from sync.trust import Floors, TrustedState
 
 MODE = 0o640
@@ -25,8 +29,6 @@ def provision(source: Path, target: Path, *, force: bool) -> NodeConfig:
     and differs, without `force`), SpaceError.
     """
     written = load(NodeConfig, source, {}, PREFIX)
-    if not written.linked:
-        raise SettingsError(f"configuration {source}: sync.hub is empty", hint="enrol at the hub")
     keys = Path(written.sync.root)
     data = {target: _read(source)}
     if not keys.is_absolute():
@@ -46,6 +48,48 @@ def provision(source: Path, target: Path, *, force: bool) -> NodeConfig:
         except OSError as error:
             raise SettingsError(f"{path} cannot be written: {error.strerror}") from error
     return settings.load(target, os.environ)
+
+
+def from_stick(folder: Path, target: Path, node: str | None, *, force: bool) -> NodeConfig:
+    """As `provision`, with the settings that the stick at `folder` carries for `node`.
+
+    Without `node` it must carry those of one node alone. Raises also TransportError: no stick,
+    or pulled out.
+    """
+    layout = Layout(on_stick(folder))
+    try:
+        waiting = layout.enrolments()
+    except OSError as error:
+        raise TransportError(f"{folder}: {error.strerror}", hint="plug the stick in") from error
+    if node is not None:
+        source = layout.enrolment(slug(node))
+        if source.exists() and source not in waiting and not (force or _same(source, target)):
+            raise BusyError(
+                f"node {node} on {folder} was taken already",
+                hint="another node may have this name; --force takes it all the same",
+            )
+    elif len(waiting) == 1:
+        source = waiting[0]
+    else:
+        put = "`chaski-hub enrol NODE --stick FOLDER` puts them there"
+        names = ", ".join(path.parent.name for path in waiting) or "none"
+        raise SettingsError(
+            f"{folder} carries the settings of {len(waiting)} nodes: {names}",
+            hint="--node says which" if waiting else put,
+        )
+    config = provision(source, target, force=force)
+    try:
+        atomic_write(taken(source), b"")
+    except OSError as error:
+        raise TransportError(
+            f"{source.parent} cannot be marked as taken: {error.strerror}",
+            hint="this node is provisioned; delete its folder on the stick yourself",
+        ) from error
+    return config
+
+
+def _same(source: Path, target: Path) -> bool:
+    return target.exists() and _read(source) == _read(target)
 
 
 def _read(path: Path) -> bytes:

@@ -1,8 +1,8 @@
-"""Road: which way leads to the hub that the settings name.
+"""Road: one way to the hub, as one of `roads.py` names it.
 
 * `http://` and `https://` go over one aiohttp session, no faster than the settings allow, are
   tried again, and only at the times of day that the settings allow; anything else is a folder,
-  for instance a USB stick; nothing at all is a road that says so.
+  for instance a USB stick or a disk in the school; nothing at all is a road that says so.
 """
 
 import time
@@ -13,6 +13,7 @@ from typing import NoReturn
 import aiohttp
 
 from node.config import SyncTable
+from node.roads import by_wire
 from sync.bundle.offer import Offer
 from sync.canonical import Digest
 from sync.errors import SettingsError, TransportError
@@ -28,24 +29,20 @@ BACKOFF = Backoff(attempts=4, first_s=1.0, most_s=30.0)
 
 
 def road(
-    sync: SyncTable, session: aiohttp.ClientSession, now: Callable[[], float] = time.time
+    address: str,
+    sync: SyncTable,
+    session: aiohttp.ClientSession,
+    now: Callable[[], float] = time.time,
 ) -> tuple[Source, Sink]:
-    """Both directions of the road; `now` gives Unix seconds, for the windows.
-
-    Raises SettingsError for an address of another kind.
-    """
-    if not sync.hub:
+    """Both directions of the road `address`; `now` gives Unix seconds, for the windows."""
+    if not address:
         return NoRoad(), NoRoad()
-    if "://" not in sync.hub:
-        return DirectorySource(Path(sync.hub)), DirectorySink(Path(sync.hub))
-    if not by_wire(sync):
-        raise SettingsError(
-            f"sync.hub is {sync.hub!r}", hint="it begins with http:// or https://, or is a folder"
-        )
+    if not by_wire(address):
+        return DirectorySource(Path(address)), DirectorySink(Path(address))
     timeouts = Timeouts(connect_s=sync.timeout_seconds, read_s=sync.timeout_seconds)
-    source: Source = HttpSource(session, sync.hub, timeouts)
+    source: Source = HttpSource(session, address, timeouts)
     source = Retrying(limited(sync, source), BACKOFF)
-    return windowed(sync, source, now), HttpSink(session, sync.hub, timeouts)
+    return windowed(sync, source, now), HttpSink(session, address, timeouts)
 
 
 def limited(sync: SyncTable, source: Source) -> Source:
@@ -61,11 +58,6 @@ def windowed(sync: SyncTable, source: Source, now: Callable[[], float]) -> Sourc
         return source
     windows = tuple(window(text) for text in sync.windows)
     return Windowed(source, windows, lambda: minute_of_day(now()))
-
-
-def by_wire(sync: SyncTable) -> bool:
-    """True when the hub is reached over a network, not in somebody's pocket."""
-    return sync.hub.startswith(("http://", "https://"))
 
 
 def root_keys(sync: SyncTable, *, trusted: bool) -> bytes | None:

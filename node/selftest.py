@@ -13,6 +13,7 @@ from node.app import MEGABYTE, build_examiner, build_models
 from node.config import NodeConfig
 from node.folder import DataFolder
 from node.road import root_keys
+from node.roads import spoken
 from sync.errors import ChaskiError, ContentError
 from sync.files import reserve
 from sync.identity import NodeKey
@@ -84,9 +85,9 @@ def _keys(folder: DataFolder, config: NodeConfig) -> str:
         state = TrustedState(trust.metadata, trust.floors)
     else:
         return "none: this node knows no hub yet"
-    hub = config.sync.hub or config.kafka.bootstrap or "no hub"
+    roads = ", ".join(map(spoken, config.roads))
     signs = "signs" if config.node.key and NodeKey.read(Path(config.node.key)) else "does not sign"
-    return f"root version {state.root_version} of {hub}; {signs} what goes up"
+    return f"root version {state.root_version} of {roads or 'no hub'}; {signs} what goes up"
 
 
 def _model(folder: DataFolder, config: NodeConfig) -> str:

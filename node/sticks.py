@@ -2,8 +2,8 @@
 
 * A stick is ours when it carries a head of our channel, in its folder `chaski` or at its top.
 * Only a stick below one of the folders of the settings is listed or taken by name.
-* Taking one is a sync like any other, by the same judge and journal; then what waits here for
-  the hub is put on it.
+* Taking one is a sync like any other, by the same judge and journal; then what the hub
+  acknowledges on it is forgotten here, and what still waits for the hub is copied onto it.
 """
 
 import logging
@@ -41,8 +41,11 @@ class Sticks:
         channel: str,
         updater: Updater,
         deliver: Callable[[Sink], Awaitable[Forwarded]],
+        settle: Callable[[Path], Awaitable[int]],
     ) -> None:
-        """`deliver` puts what waits for the hub into a sink."""
+        """`deliver` copies what waits for the hub into a sink; `settle` forgets what the hub
+        acknowledges in a folder, and says how many blocks that were."""
+        self._settle = settle
         self._folders = folders
         self._channel = channel
         self._updater = updater
@@ -63,6 +66,8 @@ class Sticks:
         """Imports from the stick at `folder` and leaves on it what waits for the hub."""
         home = on_stick(folder)
         outcome = await self._updater.sync(DirectorySource(home))
+        if settled := await self._settle(folder):
+            log.info("stick %s: the hub has %d blocks of ours", folder.name, settled)
         if self._ours(folder):  # else it was pulled out: nothing is written where it was
             left = await self._deliver(DirectorySink(home))
             trouble = f"; {left.trouble}" if left.trouble else ""

@@ -8,8 +8,9 @@ for what the hub, the road or the disk did: that comes back as an `Outcome`.
 * What comes in instalments is shown as it comes, each time in one transaction; the version
   counts as installed when it is whole. A version that waits for the next day is `partial`.
 * A version that was rolled back from here is held: it is not installed again, a newer one is.
-* What a road with news says and the judge or the bundle's root refuses is asked once more of
-  `spare`, the hub itself. The road's place is stored in the transaction of what it led to.
+* What a road says and the judge or the bundle's root refuses is asked again of `spare`, the
+  other roads; `roster` knows which one lied. The road's place is stored in the transaction of
+  what it led to.
 * The first sync that finds nothing new hashes every object; later ones look at sizes only.
   What is damaged or missing is fetched again.
 """
@@ -39,6 +40,7 @@ from sync.journal import Download
 from sync.lesson import CHANNEL_PATH
 from sync.manifest import Manifest
 from sync.transport import Journey, Source
+from sync.transport.health import Roster
 from sync.trust import Floors, TrustedState, Verdict, head_from_bytes
 
 __all__ = ["Outcome", "OutcomeKind", "Subscription", "Updater"]
@@ -46,6 +48,9 @@ __all__ = ["Outcome", "OutcomeKind", "Subscription", "Updater"]
 MAX_ROTATIONS = 32
 SPARE_EVERY = 24
 """After so many syncs in a row without news the hub itself is asked."""
+
+STICK = "stick"
+"""The road of a stick, as an outcome names it."""
 
 log = logging.getLogger(__name__)
 
@@ -97,6 +102,7 @@ class Updater:
         agenda: Agenda | None = None,
         spare: Source | None = None,
         journey: Journey | None = None,
+        roster: Roster | None = None,
         step: Callable[[str], None] = no_step,
         heard: Callable[[Outcome], None] = unheard,
     ) -> None:
@@ -106,6 +112,7 @@ class Updater:
         self._spare = spare
         self._quiet = 0
         self._journey = journey
+        self._roster = roster or Roster()
         self._subscription = subscription
         self._store = store
         self._blobs = blobs
@@ -205,6 +212,7 @@ class Updater:
             hint=hint,
             offered_version=self._offered.version if self._offered else 0,
             rule=rule,
+            carried={STICK: meter.bytes_down} if stick else self._roster.carried(),
         )
         with contextlib.suppress(ChaskiError, sqlite3.Error):  # a full disk must not hide it
             self._store.record_sync(outcome.at, outcome.kind, to_bytes(outcome))
@@ -226,11 +234,22 @@ class Updater:
         except ContentError as error:
             if spare is None:
                 raise
-            log.warning("%s; asking the hub itself", error)
-            return await self._attempt(spare, None)
+            return await self._others(error, spare)
         finally:
             if journey:
                 await journey.rest()
+
+    async def _others(self, error: ContentError, spare: Meter) -> _Done:
+        """By each road that has not told a falsehood in this sync, one after the other."""
+        left = True
+        while left:
+            self._roster.doubt()
+            log.warning("%s; asking another road", error)
+            try:
+                return await self._attempt(spare, None)
+            except ContentError as again:
+                error, left = again, self._roster.doubt()
+        raise error
 
     async def _attempt(
         self, source: Meter, journey: Journey | None, *, stick: bool = False

@@ -1,22 +1,30 @@
-"""Way: the roads of one node in their order. Where Kafka is set up it is asked first.
+"""Way: the roads of one node as one, in the order of `roads.py`.
 
 * Kafka gives the head, new root keys and small bundles; what it does not carry, or while it is
-  down, comes over the road of `sync.hub`.
-* What Kafka says and the judge refuses is asked of `sync.hub` alone: `spare`.
-* The share of the link and the times of day of `[sync]` hold for both.
-* Blocks go up over Kafka, else over `sync.hub`; the hub keeps each once.
+  down, comes over the next road. Where it is the only wire, it is asked for the rest as well.
+* What a road says and the judge refuses is asked of the others: `spare`, by `roster`.
+* The share of the link and the times of day of `[sync]` hold for every wire.
+* Blocks go up over the wires in their order; the hub keeps each once. A folder takes them only
+  where there is no wire.
 """
 
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import aiohttp
 
 from node.config import NodeConfig
-from node.road import by_wire, limited, road, windowed
+from node.road import limited, road, windowed
+from node.roads import KAFKA, WIRES, by_wire, spoken
 from sync.transport import Journey, Sink, Source
 from sync.transport.fallback import Fallback, FallbackSink
+from sync.transport.health import Health, Roster
+
+if TYPE_CHECKING:  # a node without Kafka does not pay for the library
+    from sync.transport.kafka_road import KafkaSink, KafkaSource
 
 
 async def nothing() -> None:
@@ -31,6 +39,10 @@ class Way:
     sink: Sink
     by_wire: bool
     """A network leads to the hub, not somebody's pocket."""
+    roster: Roster = field(default_factory=Roster)
+    """How the roads fare."""
+    folders: tuple[Path, ...] = ()
+    """Those of its roads that are folders."""
     spare: Source | None = None
     journey: Journey | None = None
     rest: Callable[[], Awaitable[None]] = nothing
@@ -48,27 +60,53 @@ def way(
 
     Raises SettingsError.
     """
-    source, sink = road(config.sync, session, now)
-    if not config.kafka.bootstrap:
-        return Way(source, sink, by_wire(config.sync))
-    # Loaded only here: a node without Kafka does not pay for the library.
-    from sync.transport.kafka_road import KafkaSink, KafkaSource
-
-    journey = KafkaSource(config.kafka, config.sync.channel, place)
-    news = windowed(config.sync, limited(config.sync, journey), now)
-    up = KafkaSink(config.kafka, config.node.id)
+    names = config.roads
+    if not names:
+        return Way(*road("", config.sync, session, now), by_wire=False)
+    # A mirror that gives and takes nothing is a good road down and none up: two rosters.
+    roster, up = Roster(), Roster()
+    healths: list[Health] = []
+    sources: list[Source] = []
+    sinks: list[tuple[Health, Sink]] = []
+    broker: tuple[KafkaSource, KafkaSink] | None = None
+    for name in names:
+        source: Source
+        sink: Sink
+        if name == KAFKA:
+            broker = _kafka(config, place)
+            source, sink = windowed(config.sync, limited(config.sync, broker[0]), now), broker[1]
+        else:
+            source, sink = road(name, config.sync, session, now)
+        healths.append(roster.add(spoken(name)))
+        sources.append(source)
+        if by_wire(name) or not any(map(by_wire, names)):
+            sinks.append((up.add(spoken(name)), sink))
 
     async def close() -> None:
-        await journey.close()
-        await up.close()
+        for part in broker or ():
+            await part.close()
 
-    hub = bool(config.sync.hub)
+    others = Fallback(sources[1:], roster, healths[1:]) if len(sources) > 1 else None
     return Way(
-        Fallback((news, source)) if hub else news,
-        FallbackSink((up, sink)) if hub else up,
-        by_wire=True,
-        spare=source if hub else None,
-        journey=journey,
-        rest=up.rest,
+        Fallback(sources, roster, healths),
+        FallbackSink([sink for _, sink in sinks], up, [health for health, _ in sinks]),
+        by_wire=any(map(by_wire, names)),
+        roster=roster,
+        folders=tuple(Path(name) for name in names if not by_wire(name)),
+        spare=others,
+        journey=broker[0] if broker else None,
+        rest=broker[1].rest if broker else nothing,
         close=close,
+    )
+
+
+def _kafka(config: NodeConfig, place: bytes | None) -> "tuple[KafkaSource, KafkaSink]":
+    """Both directions of the broker's road."""
+    from sync.transport.kafka_road import KafkaSink, KafkaSource
+
+    alone = not any(name.startswith(WIRES) for name in config.roads)
+    node = config.node.id if alone else None
+    return (
+        KafkaSource(config.kafka, config.sync.channel, place, asks_as=node),
+        KafkaSink(config.kafka, config.node.id),
     )

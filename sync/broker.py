@@ -10,7 +10,7 @@ from typing import Annotated, Literal, TypeVar
 import msgspec
 from msgspec import Meta
 
-ANNOUNCEMENTS, BUNDLES, UP = "announcements", "bundles", "up"
+ANNOUNCEMENTS, BUNDLES, UP, ANSWERS = "announcements", "bundles", "up", "answers"
 """The topics, each after the prefix and a dot."""
 
 

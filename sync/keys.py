@@ -1,6 +1,7 @@
 """Key files: one Ed25519 private key for each role that signs.
 
 * `ROLE.pem` holds PKCS #8 in PEM without a password, mode 0600. The folder is the secret.
+* A set of keys comes into being in one step (`create`).
 * A key is made once and never overwritten: losing one is what the root key is for.
 * A key that follows another waits in `next/` until a root names it; the one that it follows
   goes to `retired/`. A crash between the two steps is mended by `succeed`.
@@ -10,9 +11,11 @@
 
 import fcntl
 import os
-from collections.abc import Collection, Iterator, Sequence
+import shutil
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import mkdtemp
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -26,6 +29,7 @@ from sync.head import ROLES, Role
 MAX_KEY_BYTES = 4096
 NEXT = "next"
 RETIRED = "retired"
+_HALF = ".half"
 SHORT = 8
 """Characters of a key id that people compare."""
 
@@ -35,36 +39,67 @@ def path(folder: Path, role: Role) -> Path:
     return folder / f"{role}.pem"
 
 
-def create(folder: Path, roles: Sequence[Role] = ROLES) -> None:
+def create(
+    folder: Path, roles: Sequence[Role] = ROLES, step: Callable[[], None] = lambda: None
+) -> None:
     """Makes a new key for each of `roles` in `folder`, which is made when missing.
+
+    All of them or none, whenever the power goes: a set of several is made beside `folder` and
+    moved into place in one step, so that `folder` must be missing or empty for it. `step` is
+    called before everything that changes the disk.
 
     Raises SettingsError when one of them is there already (then nothing is made), or when
     the folder cannot be written; SpaceError when the disk is full.
     """
     try:
         make_folder(folder.parent)
-        with space_errors(str(folder)):
-            folder.mkdir(mode=0o700, exist_ok=True)
-        with _locked(folder):
+        with _locked(folder.parent):
             for role in roles:
                 if path(folder, role).exists():
                     raise SettingsError(
                         f"key {path(folder, role)} is there already and is never overwritten",
                         hint="to replace keys, make new ones in an empty folder",
                     )
-            try:
-                for role in roles:
-                    pem = CryptoSigner.generate_ed25519().private_bytes
-                    atomic_write(path(folder, role), pem, mode=0o600)
-            except BaseException:  # nobody has seen them yet; a half set could not be completed
-                for role in roles:
-                    path(folder, role).unlink(missing_ok=True)
-                raise
+            _sweep(folder)
+            if len(roles) == 1:
+                with space_errors(str(folder)):
+                    folder.mkdir(mode=0o700, exist_ok=True)
+                _make(folder, roles, step)
+            else:
+                _make_set(folder, roles, step)
     except OSError as error:
         raise SettingsError(
             f"keys cannot be made in {folder}: {error.strerror}",
-            hint="give a folder that this user may write to",
+            hint="give a folder that this user may write to, and that is empty",
         ) from error
+
+
+def _make(folder: Path, roles: Sequence[Role], step: Callable[[], None]) -> None:
+    for role in roles:
+        step()
+        pem = CryptoSigner.generate_ed25519().private_bytes
+        atomic_write(path(folder, role), pem, mode=0o600)
+
+
+def _make_set(folder: Path, roles: Sequence[Role], step: Callable[[], None]) -> None:
+    step()
+    with space_errors(str(folder)):
+        made = Path(mkdtemp(prefix=f".{folder.name}.", suffix=_HALF, dir=folder.parent))
+    try:
+        _make(made, roles, step)
+        step()
+        made.replace(folder)
+    except BaseException:  # nobody has seen them yet
+        shutil.rmtree(made, ignore_errors=True)
+        raise
+    step()
+    fsync_dir(folder.parent)
+
+
+def _sweep(folder: Path) -> None:
+    """Removes the sets that a power cut left half made: nobody has seen them."""
+    for left in folder.parent.glob(f".{folder.name}.*{_HALF}"):
+        shutil.rmtree(left, ignore_errors=True)
 
 
 def pending(folder: Path, role: Role) -> Path:

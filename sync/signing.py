@@ -94,6 +94,14 @@ class Publisher:
         head = Head(channel, timestamp, snapshot, targets)
         return head_from_bytes(head_to_bytes(head))
 
+    def vouch(self, role: Role, data: bytes) -> dict[str, str]:
+        """Signatures of `data`, hexadecimal by key id, for `TrustedState.check`.
+
+        Raises SettingsError when the key is missing.
+        """
+        signer = keys.load(self._folder, role)
+        return {signer.public_key.keyid: signer.sign(data).signature}
+
     def _signers(self, roles: tuple[Role, ...]) -> Signers:
         return {role: keys.load(self._folder, role) for role in roles}
 

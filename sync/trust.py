@@ -18,9 +18,11 @@ clock of its own.
 """
 
 import re
+from collections.abc import Mapping
 from typing import TypeVar, cast
 
 import msgspec
+from securesystemslib.signer import Signature  # type: ignore[attr-defined]
 from tuf.api.exceptions import LengthOrHashMismatchError, UnsignedMetadataError
 from tuf.api.metadata import (  # type: ignore[attr-defined]  # not in any __all__
     Metadata,
@@ -111,6 +113,14 @@ class TrustedState:
     def floors(self) -> Floors:
         """The floors that `judge` goes by, after all `update_root`."""
         return self._floors
+
+    def check(self, role: Role, data: bytes, signatures: Mapping[str, str]) -> None:
+        """Raises Refusal unless the keys of `role` signed `data`; hexadecimal, by key id."""
+        made = {keyid: Signature(keyid, sig) for keyid, sig in signatures.items()}
+        try:
+            self._root.verify_delegate(role, data, made)
+        except UnsignedMetadataError as error:
+            raise Refusal(role, "signature", f"{error}; root {self._root.version}") from error
 
     def update_root(self, new_root_bytes: bytes) -> None:
         """Moves on to the next root, which both the present and its own keys must sign.

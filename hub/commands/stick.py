@@ -1,5 +1,6 @@
 """export-usb, collect: what goes to villages in a pocket, and what comes back."""
 
+import time
 from pathlib import Path
 
 import click
@@ -7,8 +8,12 @@ import click
 from hub import stick
 from hub.commands.console import json_option, out, pass_office, print_json, say, size, table
 from hub.office import Office
+from sync.acks import Acks, acks
+from sync.signing import Publisher as Signing
 
 DEFAULT_BASES = 5
+ACKNOWLEDGED = 1_000_000
+"""So many of the newest blocks are acknowledged on a stick."""
 
 folder_argument = click.argument("folder", type=click.Path(path_type=Path))
 
@@ -27,7 +32,9 @@ def export_usb(office: Office, folder: Path, versions: int, objects: bool, as_js
     channel = office.config.channel.id
     older = office.library.versions(channel)[: versions + 1]
     numbers = {v.root: v.version for v in older}
-    filled = stick.fill(folder, office.shelf, channel, numbers, objects=objects)
+    filled = stick.fill(
+        folder, office.shelf, channel, numbers, objects=objects, acks=_acks(office, channel)
+    )
     if as_json:
         print_json(
             {
@@ -44,7 +51,15 @@ def export_usb(office: Office, folder: Path, versions: int, objects: bool, as_js
         base = f"version {numbers.get(offer.base, '?')}" if offer.base else "nothing"
         shown.add_row(base, size(offer.size))
     out.print(shown)
+    if filled.acknowledged:
+        say(f"acknowledged: the blocks of {filled.acknowledged} nodes; they forget theirs")
     say("everything is written; the stick can be pulled out")
+
+
+def _acks(office: Office, channel: str) -> tuple[Acks, Signing] | None:
+    """What nodes may forget; None without anything to say, or the key to say it with."""
+    said = acks(channel, int(time.time()), office.blocks.stored(ACKNOWLEDGED))
+    return (said, office.signing) if said.nodes and office.keyring.here("timestamp") else None
 
 
 @click.command()

@@ -19,6 +19,7 @@ from prometheus_client.exposition import choose_encoder
 
 from node.outcome import to_bytes
 from node.portal.pages import VISIT, Pages
+from node.roads import spoken
 from node.services import Services
 from node.store.partial import Part
 from node.telemetry.alarms import alarm
@@ -55,6 +56,7 @@ class Operator:
             request,
             "health.html",
             settings=services.settings,
+            roads=tuple(map(spoken, services.settings.roads)),
             channel=services.library.channel(),
             outcome=services.updater.last,
             syncing=self.running,

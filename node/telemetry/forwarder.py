@@ -5,8 +5,8 @@
 * A block is deleted only when the hub said that it has it; "there already" counts as that.
 * A link that fails ends the round and nothing is lost. A block that the hub refuses is left
   for later rounds, and dropped after a few, so that it cannot block the others.
-* A stick may be lost on the way. A node that has another road keeps what it copies onto one;
-  the hub takes each block once, by whichever road it comes first.
+* A stick may be lost on the way: what is copied onto one stays here; the hub takes each block
+  once, by whichever road it comes first.
 """
 
 import logging

@@ -27,6 +27,7 @@ from node.store.store import Store
 from node.telemetry.clock import Clock, Quality
 from node.telemetry.spool import Spool
 from sync.events import Event
+from sync.transport.health import Roster
 
 if TYPE_CHECKING:  # a node without the tutor does not load the model runtime
     from models.engine import EngineStats
@@ -226,6 +227,30 @@ class Spooled(Collector):
         for reason, count in self._spool.dropped().items():
             dropped.add_metric([reason], count)
         yield dropped
+
+
+class Roads(Collector):
+    """How the roads to the hub fare; their names come from the settings."""
+
+    def __init__(self, roster: Roster) -> None:
+        self._roster = roster
+
+    def collect(self) -> Iterator[Metric]:
+        """As they are now."""
+        down = CounterMetricFamily(
+            "chaski_node_road_down_bytes", "Payload that a road brought.", labels=["road"]
+        )
+        failures = CounterMetricFamily(
+            "chaski_node_road_failures", "Times that a road failed.", labels=["road"]
+        )
+        up = GaugeMetricFamily(
+            "chaski_node_road_up", "1 while a road is asked, 0 while it rests.", labels=["road"]
+        )
+        for road in self._roster.roads:
+            down.add_metric([road.name], road.bytes_total)
+            failures.add_metric([road.name], road.failed_total)
+            up.add_metric([road.name], float(road.ready))
+        yield from (down, failures, up)
 
 
 def resident_bytes(statm: Path = Path("/proc/self/statm")) -> float:

@@ -1,8 +1,9 @@
 """Uplink: seals what the node has to say and hands it to the hub, or to a stick on its way there.
 
 * A node whose key cannot be read sends nothing: what is not signed would be refused and lost.
-* `hub` is the road of the settings. A stick takes copies where there is such a road by wire
-  (the stick may be lost; the hub takes each block once), and the blocks themselves where not.
+* `hub` is the road of the settings. A stick, or a folder, takes copies: it may be lost, or lie
+  somewhere for ever. Blocks stay here until the hub has them: it said so over a wire, or on a
+  stick (`settling.py`). It takes each block once, whichever way it comes first.
 """
 
 import logging
@@ -32,16 +33,20 @@ class Uplink:
         worker: Worker,
         sink: Sink,
         *,
+        by_wire: bool,
         dress: Callable[[Sink], Sink] = lambda sink: sink,
         hub_answers: bool = False,
     ) -> None:
-        """`dress` puts the signature on what leaves. `hub_answers`: see `Forwarder`."""
+        """`by_wire`: what `sink` takes, the hub has, or a broker that keeps it for the hub.
+
+        `dress` puts the signature on what leaves. `hub_answers`: see `Forwarder`.
+        """
         self._dress = dress
         self._sampler = sampler
         self._recorder = recorder
         self._spool = spool
         self._worker = worker
-        self.hub = Forwarder(spool, self._dress(sink), worker, hub_answers=hub_answers)
+        self.hub = Forwarder(spool, dress(sink), worker, keep=not by_wire, hub_answers=hub_answers)
 
     async def report(self, forwarder: Forwarder) -> Forwarded:
         """Seals what there is, also of an hour that is not over, and sends it."""
@@ -55,10 +60,6 @@ class Uplink:
     async def copy(self, sink: Sink) -> Forwarded:
         """A copy of everything to `sink`; all of it stays here until the hub has it."""
         return await self.report(Forwarder(self._spool, self._dress(sink), self._worker, keep=True))
-
-    async def hand_over(self, sink: Sink) -> Forwarded:
-        """Everything to `sink`, and off this node."""
-        return await self.report(Forwarder(self._spool, self._dress(sink), self._worker))
 
 
 def dressing(key: str) -> Callable[[Sink], Sink]:

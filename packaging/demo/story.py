@@ -122,9 +122,12 @@ class Village:
         server = self.city.serve(self.folder / "hub.log")
         self.servers.append(server)
         server.wait_for(f"{self.hub}/healthz")
-        self.city.run("enrol", "ocongate", "--hub", self.hub, "--out", str(self.node.config))
+        self.city.run(
+            "enrol", "ocongate", "--hub", self.hub, "--host", "127.0.0.1",
+            "--out", str(self.node.config),
+        )  # fmt: skip
         with self.node.config.open("a", encoding="utf-8") as config:
-            config.write(f"\n[portal]\nport = {self._node_port}\n")
+            config.write(f"port = {self._node_port}\n")
         return f"{self.hub}, and a configuration for node ocongate"
 
     # The village

@@ -20,6 +20,8 @@ from sync.transport import MAX_SMALL_BYTES, RefusedError, answered, base_name, g
 
 READ_BYTES = 64 * 1024
 
+MAX_ACKS_BYTES = 8 * 1024 * 1024
+
 STICK = "chaski"
 """The folder on a stick that is ours; the rest of it is somebody's."""
 
@@ -27,6 +29,11 @@ STICK = "chaski"
 def on_stick(folder: Path) -> Path:
     """Our folder on the stick mounted at `folder`; `folder` itself when it is ours already."""
     return folder / STICK if (folder / STICK).is_dir() else folder
+
+
+def taken(settings: Path) -> Path:
+    """The mark that a node leaves beside the settings that it took."""
+    return settings.with_name("taken")
 
 
 class Layout:
@@ -47,6 +54,19 @@ class Layout:
     def digests(self, channel: str, base: Digest | None, target: Digest) -> Path:
         """The digests of the objects in a bundle."""
         return self.offer(channel, base, target).with_suffix(".digests")
+
+    def acks(self, channel: str) -> Path:
+        """What the hub says of the blocks that it has."""
+        return self.folder / "channels" / slug(channel) / "acknowledged.json"
+
+    def enrolment(self, node: str) -> Path:
+        """The settings of a node that is not provisioned yet; its root keys lie beside them."""
+        return self.folder / "nodes" / node / "node.toml"
+
+    def enrolments(self) -> list[Path]:
+        """Such settings, sorted, that no node has taken yet."""
+        found = sorted((self.folder / "nodes").glob("*/node.toml"))
+        return [path for path in found if not taken(path).exists()]
 
     def root(self, number: int) -> Path:
         """A version of the root metadata."""
@@ -99,6 +119,10 @@ class DirectoryWriter:
     def put_head(self, channel: str, data: bytes) -> None:
         """Puts the head, which makes all that was put before it current."""
         atomic_write(self._layout.head(channel), data)
+
+    def put_acks(self, channel: str, data: bytes) -> None:
+        """Puts what the hub says of the blocks that it has."""
+        atomic_write(self._layout.acks(channel), data)
 
     def prune(self, channel: str, target: Digest, bundles: Collection[Digest]) -> int:
         """Removes what leads elsewhere than to `target`, and every bundle not in `bundles`.
@@ -161,6 +185,10 @@ class DirectorySource:
                 )
             start += len(piece)
             yield piece
+
+    async def acks(self, channel: str) -> bytes | None:
+        """What the hub said of the blocks that it has; None where it said nothing."""
+        return await _whole(self._layout.acks(channel), MAX_ACKS_BYTES)
 
     async def _there(self, path: Path, limit: int) -> bytes:
         data = await _whole(path, limit)

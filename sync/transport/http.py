@@ -3,13 +3,20 @@
 * Ranges go with If-Match, never If-Range; Content-Range is checked; a 200 is cut to what was
   asked for; an end before the announced one is a failure.
 * No content coding: bundles are packed already, and their ranges count packed bytes.
-* Silence longer than `read_s` ends a request; answers have a limit of bytes.
+* Silence longer than `read_s` ends a request, and so does a trickle: of each `window_s`, so
+  many bytes a second must come that the slowest real link is faster. Answers have a limit of
+  bytes.
+* A web page is never an answer of the hub's: it is a captive portal's.
+* A block is refused only when the hub itself says so; whatever a mirror or a proxy says is
+  trouble that passes.
 * The session belongs to the caller. Foreign exceptions become TransportError here.
 """
 
+import asyncio
 import contextlib
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 
 import aiohttp
@@ -24,22 +31,31 @@ from sync.head import PACKED_TYPE, unpack_head
 from sync.transport import MAX_SMALL_BYTES, RefusedError, answered, base_name, gathered, slug
 
 READ_BYTES = 16 * 1024
+LEAST_BYTES_PER_S = 16
+"""Of an answer that is not at its end; a 2G link gives sixty times as much."""
 TRANSIENT = frozenset({408, 425, 429})
 """Client errors that pass; so do all of the server's own (5xx)."""
+FINAL = frozenset({400, 413, 422})
+"""What a hub says of a block that it will never take."""
+PAGE = "text/html"
 
+_PORTAL = "somebody may have to sign in to this network first; or the address is not a hub's"
 _PROXY = "a proxy on the way does what it should not; use HTTPS or another road"
 _RANGE = re.compile(r"bytes (\d{1,15})-(\d{1,15})/(\d{1,15}|\*)\Z")
 
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Seconds: to connect, and of silence. There is none for a whole transfer.
+    """Seconds: to connect, of silence, and over which the least speed is measured.
+
+    There is none for a whole transfer.
 
     Both are longer than the half minute that a full buffer before a thin link takes.
     """
 
     connect_s: float = 40.0
     read_s: float = 60.0
+    window_s: float = 60.0
 
 
 class _Stored(msgspec.Struct):
@@ -50,9 +66,17 @@ class _Client:
     """What source and sink share: a request, and every way in which it can fail."""
 
     def __init__(
-        self, session: aiohttp.ClientSession, base_url: str, timeouts: Timeouts | None = None
+        self,
+        session: aiohttp.ClientSession,
+        base_url: str,
+        timeouts: Timeouts | None = None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """`clock` gives seconds, for the least speed."""
         timeouts = timeouts or Timeouts()
+        self._clock, self._window_s = clock, timeouts.window_s
+        self._head_s = timeouts.connect_s + 2 * timeouts.read_s
         self._session = session
         self._url = base_url.rstrip("/")
         self._timeout = aiohttp.ClientTimeout(
@@ -69,19 +93,29 @@ class _Client:
         data: bytes | None = None,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         url = self._url + path
+        # A header that trickles in is never silent: it has its time, as the body sent up has.
+        patience = self._head_s + len(data or b"") / LEAST_BYTES_PER_S
         try:
-            async with self._session.request(
-                method,
-                url,
-                headers={"Accept-Encoding": "identity", **(headers or {})},
-                data=data,
-                timeout=self._timeout,
-                allow_redirects=False,
-            ) as response:
+            async with contextlib.AsyncExitStack() as stack:
+                async with asyncio.timeout(patience):
+                    response = await stack.enter_async_context(
+                        self._session.request(
+                            method,
+                            url,
+                            headers={"Accept-Encoding": "identity", **(headers or {})},
+                            data=data,
+                            timeout=self._timeout,
+                            allow_redirects=False,
+                        )
+                    )
                 if response.headers.get("Content-Encoding", "identity") != "identity":
                     raise TransportError(
                         f"{url}: the answer was re-coded on the way",
                         hint=_PROXY,
+                    )
+                if response.status < 300 and response.content_type == PAGE:
+                    raise TransportError(
+                        f"{url}: a web page instead of the hub's answer", hint=_PORTAL
                     )
                 yield response
         except TimeoutError as error:
@@ -100,16 +134,49 @@ class _Client:
             if response.status == 404:
                 return None
             _expect(response, 200)
-            return await _bounded(response, limit)
+            return await self._bounded(response, limit)
+
+    async def _bounded(self, response: aiohttp.ClientResponse, limit: int) -> bytes:
+        """The body, of at most `limit` bytes."""
+        body = bytearray()
+        async for piece in self._pieces(response):
+            body += piece
+            if len(body) > limit:
+                raise TransportError(
+                    f"{response.url}: more than the {limit} bytes allowed", hint=_PROXY
+                )
+        return bytes(body)
+
+    async def _pieces(self, response: aiohttp.ClientResponse) -> AsyncGenerator[bytes, None]:
+        """The body as it comes. Raises TransportError when it only trickles."""
+        waited, came = 0.0, 0
+        asked = self._clock()
+        async for piece in response.content.iter_chunked(READ_BYTES):
+            waited += self._clock() - asked  # what the reader does meanwhile is its own affair
+            came += len(piece)
+            yield piece
+            if waited >= self._window_s:
+                if came < waited * LEAST_BYTES_PER_S:
+                    raise TransportError(
+                        f"{response.url}: {came} bytes in {waited:.0f} s",
+                        hint="the link is all but dead, or somebody holds it up; tried again later",
+                    )
+                waited, came = 0.0, 0
+            asked = self._clock()
 
 
 class HttpSource(_Client):
     """A hub that gives. See `Source`. A head that did not change is not sent again."""
 
     def __init__(
-        self, session: aiohttp.ClientSession, base_url: str, timeouts: Timeouts | None = None
+        self,
+        session: aiohttp.ClientSession,
+        base_url: str,
+        timeouts: Timeouts | None = None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        super().__init__(session, base_url, timeouts)
+        super().__init__(session, base_url, timeouts, clock=clock)
         self._heads: dict[str, tuple[str, bytes]] = {}
 
     async def head(self, channel: str) -> bytes:
@@ -125,7 +192,7 @@ class HttpSource(_Client):
             if response.status == 404:
                 raise self._missing(path)
             _expect(response, 200)
-            data = await _bounded(response, MAX_SMALL_BYTES)
+            data = await self._bounded(response, MAX_SMALL_BYTES)
         if response.content_type == PACKED_TYPE:
             data = unpack_head(data)
         if "ETag" in response.headers:
@@ -161,7 +228,8 @@ class HttpSource(_Client):
         headers = {"Range": f"bytes={start}-{stop - 1}", "If-Match": f'"{bundle}"'}
         async with self._request("GET", path, headers=headers) as response:
             at = start
-            async for piece in _from(response, bundle, start, stop):
+            pieces = self._pieces(response)
+            async for piece in _from(response, pieces, bundle, start, stop):
                 at += len(piece)
                 yield piece
             if at < stop:
@@ -196,8 +264,14 @@ class HttpSink(_Client):
     async def _post(self, path: str, block: bytes) -> bool:
         headers = {"Content-Type": "application/octet-stream"}
         async with self._request("POST", path, headers=headers, data=block) as response:
-            _expect(response, 200)
-            data = await _bounded(response, MAX_SMALL_BYTES)
+            if response.status in FINAL and response.content_type == "application/json":
+                _expect(response, 200)
+            elif response.status != 200:
+                raise TransportError(
+                    f"{response.url}: {response.status} {response.reason}",
+                    hint="no hub takes blocks here now; they wait",
+                )
+            data = await self._bounded(response, MAX_SMALL_BYTES)
         try:
             return decode(data, _Stored, limit=MAX_SMALL_BYTES, what=f"{path} answer").stored
         except ContentError as error:
@@ -215,20 +289,12 @@ def _expect(response: aiohttp.ClientResponse, *statuses: int) -> None:
     raise RefusedError(message, hint="see that the hub's address and version are right")
 
 
-async def _bounded(response: aiohttp.ClientResponse, limit: int) -> bytes:
-    """The body, of at most `limit` bytes."""
-    body = bytearray()
-    async for piece in response.content.iter_chunked(READ_BYTES):
-        body += piece
-        if len(body) > limit:
-            raise TransportError(
-                f"{response.url}: more than the {limit} bytes allowed", hint=_PROXY
-            )
-    return bytes(body)
-
-
 async def _from(
-    response: aiohttp.ClientResponse, bundle: Digest, start: int, stop: int
+    response: aiohttp.ClientResponse,
+    pieces: AsyncIterator[bytes],
+    bundle: Digest,
+    start: int,
+    stop: int,
 ) -> AsyncGenerator[bytes, None]:
     """The body cut to `start`-`stop`, whichever part of `bundle` it is."""
     _expect(response, 200, 206)
@@ -243,7 +309,7 @@ async def _from(
         )
     elif not said:
         raise TransportError(f"{response.url}: a part that does not say which", hint=_PROXY)
-    async for piece in response.content.iter_chunked(READ_BYTES):
+    async for piece in pieces:
         wanted = piece[max(0, start - at) : max(0, stop - at)]
         at += len(piece)
         if wanted:

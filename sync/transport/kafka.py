@@ -24,14 +24,16 @@ from kafka.net.selector import NetworkSelector
 from kafka.protocol.broker_version_data import BrokerVersionData
 from kafka.protocol.metadata import ApiVersionsRequest
 
-from sync.broker import ANNOUNCEMENTS, BUNDLES, UP, BrokerTable
+from sync.broker import ANNOUNCEMENTS, ANSWERS, BUNDLES, UP, BrokerTable
 from sync.errors import SettingsError, TransportError
 from sync.files import atomic_write
 
 API_VERSION = (2, 3)
 """What we speak. Newer versions answer in 700 bytes more a session (measured on 4.1)."""
-FETCH_BYTES = 96 * 1024
-"""One chunk and an offer come in one answer."""
+FETCH_BYTES = 65 * 1024
+"""One chunk and an offer come in one answer. What is more is cut off in the middle of the next
+record and travels in vain: with 96 KiB a large bundle cost 1.43 times its size, with 65 1.02
+(measured on Kafka 4.1)."""
 WAIT_MS, SLICE_MS = 500, 50
 IDLE_MS = 9 * 60 * 1000
 CLOSE_MS = 1000
@@ -40,7 +42,12 @@ METADATA_MS = 60 * 60 * 1000
 DAY_MS = 86_400_000
 TOPICS: dict[str, dict[str, str]] = {
     ANNOUNCEMENTS: {"cleanup.policy": "compact"},
-    BUNDLES: {"cleanup.policy": "compact,delete", "retention.ms": str(90 * DAY_MS)},
+    BUNDLES: {
+        "cleanup.policy": "compact,delete",
+        "retention.ms": str(90 * DAY_MS),
+        "retention.bytes": str(2 * 1024**3),
+    },
+    ANSWERS: {"cleanup.policy": "compact,delete", "retention.ms": str(7 * DAY_MS)},
     UP: {"cleanup.policy": "delete", "retention.ms": str(60 * DAY_MS)},
 }
 """What each topic is made with."""

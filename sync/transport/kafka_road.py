@@ -5,27 +5,36 @@
 * A place that the broker no longer has (retention, a topic made anew) means: from the
   beginning, which compaction keeps short. Old and repeated announcements are passed over.
 * Nothing is believed here: a forged announcement costs its bytes; the judge has the last word.
+* Where it is the only wire (`asks_as`), what is not announced, or lies there no longer, is asked
+  for on `up`; the hub answers on `answers`, and a later session fetches it, chunk by chunk.
 * The library blocks, so that all of it happens in one thread, which owns the connection.
 """
 
+import contextlib
 import logging
-from collections.abc import AsyncGenerator
+import time
+from collections.abc import AsyncGenerator, Callable
+from typing import NoReturn
 
 import msgspec
 
 from sync import announcement
 from sync.announcement import Announcement
-from sync.broker import ANNOUNCEMENTS, BUNDLES, UP, BrokerTable
-from sync.bundle.offer import Offer
-from sync.canonical import Digest, decode, encode
+from sync.broker import ANNOUNCEMENTS, ANSWERS, BUNDLES, UP, BrokerTable
+from sync.bundle.offer import MAX_OFFER_BYTES, Offer
+from sync.canonical import Digest, decode, encode, parse_digest
 from sync.errors import ContentError, TransportError
 from sync.head import head_to_bytes
 from sync.lane import Lane
-from sync.transport import MAX_SMALL_BYTES, RefusedError, answered, gathered, slug
+from sync.transport import RefusedError, answered, gathered, slug
 from sync.transport.kafka import Producer, Record, Session, settings
+from sync.want import Answer, Want, answer_from_bytes, object_fits, object_key, want_to_bytes
 
 MAX_HELD = 256
+MAX_ANSWERS = 4096
 MAX_PLACE_BYTES = 8192
+ASK_AGAIN_S = 1800.0
+"""Seconds before the same is asked for again: the hub may be busy, or away."""
 ROOT_KEY = "root/"
 
 log = logging.getLogger(__name__)
@@ -41,8 +50,22 @@ class Place(msgspec.Struct, frozen=True):
 class KafkaSource:
     """Announcements of one channel. See `Source`. Use it from one event loop; close it."""
 
-    def __init__(self, broker: BrokerTable, channel: str, place: bytes | None = None) -> None:
-        """`place` is what an earlier source's `place` was."""
+    def __init__(
+        self,
+        broker: BrokerTable,
+        channel: str,
+        place: bytes | None = None,
+        *,
+        asks_as: str | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`place` is what an earlier source's `place` was; `asks_as` the node's id, None: it
+        asks for nothing."""
+        self._asks_as, self._clock = asks_as, clock
+        self._answers: dict[str, Answer] = {}
+        self._answers_next = 0
+        self._asked: dict[str, float] = {}
+        self._gone: set[int | None] = set()
         settings(broker)  # refuses now what could never work
         self._broker = broker
         self._channel = slug(channel)
@@ -50,7 +73,7 @@ class KafkaSource:
         self._session: Session | None = None
         self._held: dict[int, Record] = {}
         self._roots: dict[int, bytes] = {}
-        self._offered: tuple[Offer, int, str] | None = None
+        self._offered: tuple[Offer, int, Want] | None = None
         self._place = _place(place)
         self._known = announcement.from_bytes(self._place.value) if self._place else None
         self._settled = self._known.age if self._known else (0, 0)
@@ -86,15 +109,27 @@ class KafkaSource:
 
     async def offer(self, channel: str, base: Digest | None, target: Digest) -> Offer | None:
         """See `Source`."""
-        at = self._announced(channel).offset(base)
+        announced = self._announced(channel)
+        want = Want(channel, target=target, base=base)
+        at = self._still(announced.offset(base))
         if at is None:
-            return None
-        key = f"{channel}/{announcement.short(base)}"
-        data = (await self._record(at, f"{key}/0")).value
-        if len(data) > MAX_SMALL_BYTES:
+            if base and self._still(announced.offset(None)) is not None:
+                return None  # the whole lies there
+            answer = await self._answer(want)
+            if answer is None or answer.at is None:
+                return None
+            at = answer.at
+        if self._offered is not None and self._offered[1:] == (at, want):
+            return self._offered[0]  # a cut costs no second look at it
+        data = (await self._record(at, f"{want.key}/0", want, at)).value
+        if len(data) > MAX_OFFER_BYTES:
             raise RefusedError(f"an offer of {len(data)} bytes")
-        found = answered(data, channel, base, target)
-        self._offered = (found, at, key)
+        try:
+            found = answered(data, channel, base, target)
+        except ContentError:
+            self._gone.add(at)
+            raise
+        self._offered = (found, at, want)
         return found
 
     async def chunk_range(self, bundle: Digest, start: int, stop: int) -> bytes:
@@ -105,10 +140,11 @@ class KafkaSource:
         """See `Source`."""
         if self._offered is None or self._offered[0].bundle != bundle:
             raise RefusedError(f"bundle {bundle[:12]} does not travel over Kafka")
-        offer, at, key = self._offered
+        offer, at, want = self._offered
         while start < stop:
             number = start // offer.chunk_size
-            data = (await self._record(at + 1 + number, f"{key}/{number + 1}")).value
+            key = f"{want.key}/{number + 1}"
+            data = (await self._record(at + 1 + number, key, want, at)).value
             first, last = offer.span(number)
             if len(data) != last - first:
                 raise RefusedError(f"bundle {bundle[:12]}: chunk {number} has {len(data)} bytes")
@@ -122,7 +158,18 @@ class KafkaSource:
 
     async def object(self, name: Digest) -> bytes:
         """See `Source`."""
-        raise RefusedError(f"object {name[:12]} does not travel over Kafka")
+        want = Want(self._channel, object=parse_digest(name))
+        answer = await self._answer(want)
+        if answer is None or answer.at is None:
+            raise RefusedError(f"object {name[:12]} does not travel over Kafka")
+        parts = []
+        for number in range(object_fits(answer)):
+            key = object_key(name, number)
+            parts.append((await self._record(answer.at + number, key, want, answer.at)).value)
+        data = b"".join(parts)
+        if len(data) != answer.size:
+            raise RefusedError(f"object {name[:12]} has {len(data)} bytes, not {answer.size}")
+        return data
 
     async def rest(self) -> None:
         """Disconnects until the next question."""
@@ -138,16 +185,50 @@ class KafkaSource:
             await self._thread.run(self._drain)
             self._fresh = True
 
-    async def _record(self, offset: int, key: str) -> Record:
+    async def _record(self, offset: int, key: str, want: Want, first: int) -> Record:
+        """The record at `offset`, which belongs to what lies from `first` on.
+
+        When it is gone, that is asked for again.
+        """
         if offset not in self._held:
             self._held.clear()
             await self._thread.run(self._fetch, offset)
         found = self._held.pop(offset, None)
-        if found is None or found.key != key.encode():
-            raise RefusedError(
-                f"kafka {self._broker.bootstrap}: {key} is gone", hint="it comes over another road"
-            )
-        return found
+        if found is not None and found.key == key.encode():
+            return found
+        self._gone.add(first)
+        if self._asks_as is not None:
+            await self._ask(want)
+        raise RefusedError(
+            f"kafka {self._broker.bootstrap}: {key} is gone", hint="it comes over another road"
+        )
+
+    def _still(self, at: int | None) -> int | None:
+        return None if at in self._gone else at
+
+    async def _answer(self, want: Want) -> Answer | None:
+        """What the hub said of `want`; None where nobody may be asked.
+
+        Raises TransportError when the hub has not said anything yet: it is asked.
+        """
+        if self._asks_as is None:
+            return None
+        await self._thread.run(self._hear)
+        answer = self._answers.get(want.key)
+        if answer is not None and answer.name == want.name and answer.at not in self._gone:
+            return answer
+        return await self._ask(want)
+
+    async def _ask(self, want: Want) -> NoReturn:
+        """Asks the hub for `want`, unless that was done a moment ago. Raises TransportError."""
+        asked = self._asked.get(want.key)
+        if asked is None or self._clock() - asked >= ASK_AGAIN_S:
+            await self._thread.run(self._post, want)
+            self._asked[want.key] = self._clock()
+        raise TransportError(
+            f"kafka {self._broker.bootstrap}: {want.key} is not there; the hub was asked for it",
+            hint="the hub puts it into Kafka, and one of the next syncs fetches it",
+        )
 
     def _announced(self, channel: str) -> Announcement:
         if self._known is None or channel != self._channel:
@@ -177,6 +258,30 @@ class KafkaSource:
         except TransportError:
             self._disconnect()
             raise
+
+    def _hear(self) -> None:
+        """Reads what the hub has answered to anybody."""
+        topic = self._broker.topic(ANSWERS)
+        try:
+            for record in self._connected().news(topic, self._answers_next):
+                self._answers_next = record.offset + 1
+                key = record.key.decode(errors="replace")
+                try:
+                    self._answers.pop(key, None)
+                    self._answers[key] = told = answer_from_bytes(record.value)
+                    self._gone.discard(told.at)  # said anew: it lies there again
+                except ContentError as error:
+                    log.warning("answer %d is passed over: %s", record.offset, error)
+                if len(self._answers) > MAX_ANSWERS:
+                    del self._answers[next(iter(self._answers))]
+        except TransportError:
+            self._disconnect()
+            raise
+
+    def _post(self, want: Want) -> None:
+        assert self._asks_as is not None
+        with contextlib.closing(Producer(self._broker)) as producer:
+            producer.put(self._broker.topic(UP), self._asks_as.encode(), want_to_bytes(want))
 
     def _drain(self) -> None:
         """Reads what is new; the first time also what was read last, to know the topic again."""

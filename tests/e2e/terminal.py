@@ -253,7 +253,9 @@ class Node:
 def settle(city: City, folder: Path) -> Node:
     """A node of `city` in `folder`, without a tutor, on a port of its own."""
     node = Node(folder)
-    city.hub.run("enrol", "aldea", "--hub", city.url, "--out", node.program.config).done()
+    city.hub.run(
+        "enrol", "aldea", "--hub", city.url, "--host", "127.0.0.1", "--out", node.program.config
+    ).done()
     with node.program.config.open("a", encoding="utf-8") as config:
-        config.write(f"\n[portal]\nport = {free_port()}\n\n[tutor]\nenabled = false\n")
+        config.write(f"port = {free_port()}\n\n[tutor]\nenabled = false\n")
     return node

@@ -73,7 +73,7 @@ def world(tmp_path: Path) -> World:
     made.hub("keys", "create", "--offline-root", made.drawer)
     made.hub("import", library, "--approver", "Rosa", "--approver", "Ana")
     made.hub("publish")
-    made.hub("enrol", "puno", "--hub", "", "--out", tmp_path / "n" / "node.toml")
+    made.hub("enrol", "puno", "--no-hub", "--out", tmp_path / "n" / "node.toml")
     return made
 
 
@@ -135,6 +135,6 @@ def test_a_node_that_was_away_follows_all_rotations_at_once(world: World) -> Non
 def test_a_node_enrolled_after_a_rotation_begins_with_the_newest_root(world: World) -> None:
     world.hub("keys", "rotate", "root", "--offline-root", world.drawer)
     new = world.folder / "n2" / "node.toml"
-    world.hub("enrol", "cusco", "--hub", "", "--out", new)
+    world.hub("enrol", "cusco", "--no-hub", "--out", new)
     shutil.copytree(new.parent, world.folder / "n", dirs_exist_ok=True)
     assert world.carried()["kind"] == "updated"

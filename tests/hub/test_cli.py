@@ -149,7 +149,30 @@ def test_enrolling_a_node_gives_it_a_root_it_can_trust(run: Run, tmp_path: Path)
     assert TrustedState(root, Floors()).root_version == 1
     assert "is there already" in run("enrol", "village", "--out", path, code=9).stderr
     run("enrol", "other", "--out", path, "--force")
+    assert tomllib.loads(path.read_text(encoding="utf-8"))["portal"] == {"host": "0.0.0.0"}
+    run("enrol", "other", "--out", path, "--force", "--no-hub", "--host", "127.0.0.1")
+    config = tomllib.loads(path.read_text(encoding="utf-8"))
+    assert (config["sync"]["hub"], config["portal"]["host"]) == ("", "127.0.0.1")
+    for wrong in ("", "ftp://hub", "127.0.0.1:8080"):
+        hint = run("enrol", "other", "--out", path, "--force", "--hub", wrong, code=3).stderr
+        assert "--no-hub" in hint
+    run("enrol", "other", "--out", path, "--no-hub", "--hub", "http://a", code=2)
+    run("enrol", "other", code=2)
+    assert "kafka.bootstrap" in run("enrol", "other", "--out", path, "--kafka", code=3).stderr
     assert "not the name" in run("enrol", "../x", "--out", path, code=3).stderr
+
+
+def test_a_node_is_enrolled_on_a_stick_that_is_plugged_in(run: Run, tmp_path: Path) -> None:
+    run("keys", "create")
+    stick = tmp_path / "ROJA"
+    assert "plug the stick in" in run("enrol", "village", "--stick", stick, code=8).stderr
+    stick.mkdir()
+    run("enrol", "village", "--stick", stick, "--no-hub")
+    place = stick / "chaski" / "nodes" / "village"
+    config = tomllib.loads((place / "node.toml").read_text(encoding="utf-8"))
+    assert config["node"] == {"id": "village", "data": "/var/lib/chaski"}
+    assert TrustedState((place / "root.json").read_bytes(), Floors()).root_version == 1
+    run("enrol", "village", "--stick", stick, code=9)
 
 
 def test_keys_are_made_once_and_readable_by_their_owner_only(run: Run, tmp_path: Path) -> None:

@@ -141,3 +141,37 @@ def test_pruning_takes_what_no_kept_offer_names(tmp_path: Path) -> None:
     assert kept.path(offer.bundle).is_file()
     assert kept.prune(CHANNEL_ID, set()) == 1
     assert not kept.path(offer.bundle).exists()
+
+
+def test_a_bundle_that_the_disk_harmed_is_built_anew_when_it_is_asked_for(hub: Hub) -> None:
+    (version,) = hub.library.versions(CHANNEL_ID)
+    offer = hub.shelf.offer(CHANNEL_ID, "none", version.root)
+    assert offer is not None
+    path = hub.shelf.deltas.path(offer.bundle)
+    good = path.read_bytes()
+    assert hub.shelf.bundle_path(offer.bundle) == path
+    path.write_bytes(good[:-1] + bytes([good[-1] ^ 1]))
+    assert hub.shelf.bundle_path(offer.bundle) == path
+    assert path.read_bytes() == good
+    path.write_bytes(bytes(len(good)))
+    after_a_start = Shelf(hub.folder / "published")
+    assert after_a_start.offer(CHANNEL_ID, "none", version.root) == offer
+    assert path.read_bytes() == good
+
+
+def test_a_damaged_bundle_that_nothing_leads_to_is_not_given(hub: Hub) -> None:
+    name = digest(b"old")
+    path = hub.shelf.deltas.path(name)
+    path.write_bytes(b"rotten")
+    assert hub.shelf.bundle_path(name) is None
+
+
+def test_a_bundle_whose_objects_are_damaged_too_says_so(hub: Hub) -> None:
+    (version,) = hub.library.versions(CHANNEL_ID)
+    offer = hub.shelf.offer(CHANNEL_ID, "none", version.root)
+    assert offer is not None
+    hub.shelf.deltas.path(offer.bundle).write_bytes(b"rotten")
+    for path in (hub.folder / "published" / "objects").glob("*/*"):
+        path.write_bytes(b"rotten")
+    with pytest.raises(ContentError, match="damaged"):
+        hub.shelf.bundle_path(offer.bundle)

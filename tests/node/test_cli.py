@@ -1,6 +1,7 @@
 """The command line, from the settings to the exit code."""
 
 import json
+import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,7 +78,8 @@ def test_a_sync_takes_samples_and_events_up_at_once(world: World) -> None:
     (events,) = (stick / "events").iterdir()
     (event,) = decode_events(events.read_bytes()).events
     assert (event.kind, event.data["outcome"]) == ("sync", "updated")
-    assert json.loads(world.run("status", "--json").stdout)["waiting_blocks"] == 0
+    # A folder is not the hub: they stay here until the hub has said that it has them.
+    assert json.loads(world.run("status", "--json").stdout)["waiting_blocks"] == 2
 
 
 def test_a_stick_that_is_not_there_is_unreachable_and_the_lessons_stay(world: World) -> None:
@@ -287,6 +289,40 @@ def test_provision_writes_nothing_when_the_keys_are_none(world: World) -> None:
     done = CliRunner().invoke(main, ["--config", str(target), "provision", str(world.config)])
     assert done.exit_code == 5
     assert not target.exists()
+
+
+def test_a_stick_carries_the_settings_of_nodes_and_each_is_taken_once(world: World) -> None:
+    stick, target = world.folder / "ROJA", world.folder / "etc" / "node.toml"
+    run = CliRunner().invoke
+
+    def provision(*words: str, to: Path = target) -> Result:
+        asked = ["--config", str(to), "provision", "--stick", str(stick), *words]
+        return run(main, asked)
+
+    stick.mkdir()
+    assert "0 nodes: none" in provision().stderr
+    for name in ("ocongate", "paucartambo"):
+        place = stick / "chaski" / "nodes" / name
+        shutil.copytree(world.config.parent, place)
+        text = world.config.read_text(encoding="utf-8").replace("ocongate", name)
+        (place / "node.toml").write_text(text, encoding="utf-8")
+    several = provision()
+    assert (several.exit_code, target.exists()) == (3, False)
+    assert "ocongate, paucartambo" in several.stderr
+    assert provision("--node", "nadie").exit_code == 3
+    assert provision("--node", "../x").exit_code == 4
+    done = provision("--node", "ocongate")
+    assert done.exit_code == 0, done.stderr
+    assert "node ocongate" in done.stdout
+    assert (target.parent / "root.json").read_bytes() == world.city.roots[0]
+    assert provision("--node", "ocongate").exit_code == 0
+    other = world.folder / "other" / "node.toml"
+    assert provision("--node", "ocongate", to=other).exit_code == 9
+    second = provision(to=other)
+    assert second.exit_code == 0, second.stderr
+    assert "paucartambo" in second.stdout
+    assert "0 nodes: none" in provision(to=world.folder / "third" / "node.toml").stderr
+    assert run(main, ["--config", str(target), "provision"]).exit_code == 2
 
 
 def test_provision_needs_a_place(world: World) -> None:

@@ -230,6 +230,10 @@ async def nothing(sink: Sink) -> Forwarded:
     return Forwarded(0, 0, 0, 0)
 
 
+async def no_acks(folder: Path) -> int:
+    return 0
+
+
 def test_a_stick_is_ours_when_it_carries_our_channel(bench: Bench, tmp_path: Path) -> None:
     bench.city.publish(library())
     media = tmp_path / "media"
@@ -237,10 +241,10 @@ def test_a_stick_is_ours_when_it_carries_our_channel(bench: Bench, tmp_path: Pat
     fill(media / "AZUL", bench.city)
     (media / "MUSICA").mkdir()
     (media / "file").touch()
-    found = Sticks([media, tmp_path / "none"], CHANNEL, bench.updater, nothing)
+    found = Sticks([media, tmp_path / "none"], CHANNEL, bench.updater, nothing, no_acks)
     assert [one.name for one in found.mounted()] == ["AZUL", "ROJA"]
     assert found.find("ROJA") == found.find(str(media / "ROJA")) == media / "ROJA"
-    assert Sticks([media], "otra", bench.updater, nothing).mounted() == []
+    assert Sticks([media], "otra", bench.updater, nothing, no_acks).mounted() == []
     for name in ("MUSICA", "../AZUL", str(tmp_path), ""):
         with pytest.raises(ContentError, match="no stick"):
             found.find(name)
@@ -297,7 +301,7 @@ def test_an_import_installs_and_leaves_on_the_stick_what_waits_for_the_hub(world
     (event,) = decode_events(only(world.stick / STICK / "events").read_bytes()).events
     assert (event.kind, event.data["outcome"]) == ("sync", "updated")
     assert len(list((world.stick / STICK / "samples").iterdir())) == 1
-    assert world.waiting() == 0
+    assert world.waiting() == 2
     assert world.run("import", str(world.stick)).stdout.startswith("current: version 1 -> 1")
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from node.config import KafkaTable, NodeConfig, NodeTable, SyncTable
 from node.fetcher import Fetcher, Room
+from node.road import limited
 from node.telemetry.clock import Clock
 from node.updater import Subscription, Updater
 from node.way import Way, way
@@ -43,10 +44,9 @@ async def test_outside_its_windows_a_node_asks_no_broker_either(hub: str) -> Non
     await found.close()
 
 
-async def test_a_broker_gives_no_more_than_its_share_of_the_link() -> None:
-    found = await made(SyncTable(kilobits_per_second=64))
-    assert isinstance(found.source, RateLimited)
-    await found.close()
+async def test_a_road_gives_no_more_than_its_share_of_the_link(tmp_path: Path) -> None:
+    source = limited(SyncTable(kilobits_per_second=64), City(tmp_path))
+    assert isinstance(source, RateLimited)
 
 
 async def test_blocks_leave_over_a_network_that_may_be_the_broker_alone(tmp_path: Path) -> None:

@@ -172,6 +172,10 @@ class ScriptedUpdater:
         return self.last
 
 
+async def no_acks(folder: Path) -> int:
+    return 0
+
+
 async def nothing_waits(sink: Sink) -> Forwarded:
     """A node that has nothing for the hub."""
     return Forwarded(0, 0, 0, 0)
@@ -271,7 +275,9 @@ def school(
         seat=Seat(cast(Engine, engine) if tutor else None),
         updater=cast(Updater, updater),
         delivery=delivery,
-        sticks=Sticks([folder / "sticks"], "escuela", cast(Updater, updater), nothing_waits),
+        sticks=Sticks(
+            [folder / "sticks"], "escuela", cast(Updater, updater), nothing_waits, no_acks
+        ),
         metrics=Metrics(CollectorRegistry()),
         clock=Clock(wall=lambda: NOW),
         record_event=lambda kind, data: events.append((kind, data)),

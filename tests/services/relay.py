@@ -20,6 +20,10 @@ class Relay:
         self.up = self.down = self.tunnels = 0
         self.cut_after: int | None = None
         """So many more bytes come down, then every tunnel is cut, once."""
+        self.stays_cut = False
+        """After a cut it is `closed`."""
+        self.closed = False
+        """Nobody behind it answers: 502, as when the broker is away."""
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -79,6 +83,8 @@ class Relay:
                 return
             host, _, port = words[1].decode().rpartition(":")
             try:
+                if self.closed:
+                    raise ConnectionRefusedError
                 broker = socket.create_connection((host, int(port)))
             except OSError:
                 client.sendall(b"HTTP/1.1 502 Bad Gateway\r\n\r\n")
@@ -117,4 +123,5 @@ class Relay:
             if self.cut_after > 0:
                 return False
             self.cut_after = None
+            self.closed = self.closed or self.stays_cut
             return True

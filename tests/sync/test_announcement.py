@@ -6,13 +6,16 @@ from pathlib import Path
 import pytest
 
 from hub.announcer import fitting
-from sync import announcement
+from hub.supplier import QUIET_S
+from sync import announcement, want
 from sync.announcement import DICTIONARY, MAX_PLAIN_BYTES, MAX_VALUE_BYTES, Announcement
-from sync.broker import ANNOUNCEMENTS, BUNDLES, UP
+from sync.broker import ANNOUNCEMENTS, ANSWERS, BUNDLES, UP
 from sync.canonical import Digest
 from sync.errors import ContentError
 from sync.head import Head, head_from_bytes
 from sync.transport.kafka import TOPICS
+from sync.transport.kafka_road import ASK_AGAIN_S
+from sync.want import Answer, Want
 from tests.sync.test_format import column, section, tables
 
 
@@ -88,13 +91,29 @@ def test_kafka_is_as_described(root: Path) -> None:
     assert {row["topic"]: row["tidied by"] for row in topics} == {
         name: settings["cleanup.policy"] for name, settings in TOPICS.items()
     }
-    assert [row["topic"] for row in topics] == [ANNOUNCEMENTS] * 2 + [BUNDLES] * 2 + [UP]
+    assert [row["topic"] for row in topics] == [
+        *[ANNOUNCEMENTS] * 2, *[BUNDLES] * 3, UP, ANSWERS,
+    ]  # fmt: skip
     assert f"at most {MAX_VALUE_BYTES} bytes" in topics[0]["value"]
     assert tuple(sorted(column(fields, "field"))) == tuple(sorted(Announcement.__struct_fields__))
     assert fields[0]["limit"] == str(announcement.MAX_BUNDLES)
     assert all(column(fields, "damage costs"))
     assert f"at most {MAX_PLAIN_BYTES} bytes" in said
     assert dictionary(said) == DICTIONARY
+
+
+def test_wants_and_answers_are_as_described(root: Path) -> None:
+    text = (root / "sync" / "FORMAT.md").read_text(encoding="utf-8")
+    wants, answers = tables(text, "Wants")
+    said = section(text, "Wants")
+    assert set(column(wants, "field")) == set(Want.__struct_fields__)
+    assert set(column(answers, "field")) == set(Answer.__struct_fields__)
+    assert all(column(wants, "damage costs") + column(answers, "damage costs"))
+    assert said.count(f"at most {want.MAX_BYTES} bytes") == 2
+    assert want.MAGIC.hex(" ").upper() in said
+    assert f"within {QUIET_S:.0f} seconds" in said
+    assert f"once in {ASK_AGAIN_S:.0f} seconds" in said
+    assert f"piece n of an object that was asked for, {want.OBJECT_CHUNK_BYTES} bytes" in text
 
 
 def dictionary(said: str) -> bytes:

@@ -117,6 +117,17 @@ async def test_an_offer_that_one_road_has_not_is_asked_of_the_next() -> None:
         await Fallback((empty, false)).offer("escuela", None, NAME)
 
 
+async def test_a_block_is_refused_only_when_every_road_refuses_it() -> None:
+    """A mirror that takes no blocks must not make a node drop what its hub will take later."""
+    down, no = Stub(TransportError("down")), Stub(RefusedError("no"))
+    for roads in ((down, no), (no, down)):
+        with pytest.raises(TransportError, match="down") as caught:
+            await FallbackSink(roads).samples(b"block")
+        assert not isinstance(caught.value, RefusedError)
+    with pytest.raises(RefusedError):
+        await FallbackSink((no, no)).events(b"block")
+
+
 async def test_a_lane_does_one_thing_at_a_time_in_one_thread() -> None:
     lane = Lane("test")
     names = await asyncio.gather(*(lane.run(lambda: threading.current_thread()) for _ in range(3)))

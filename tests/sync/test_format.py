@@ -10,6 +10,8 @@ import pytest
 from models.edition import NEEDED
 from models.selftest import Reading, Writing
 from models.store import MAX_FILES
+from sync import acks
+from sync.acks import Acks
 from sync.bundle import Offer, envelope, header, table
 from sync.bundle.offer import (
     CHUNK_BYTES,
@@ -34,7 +36,7 @@ from sync.recipe import (
     Recipe,
 )
 from sync.recipe import from_bytes as recipe_from_bytes
-from sync.transport.directory import Layout
+from sync.transport.directory import Layout, taken
 from sync.varint import MAX_BYTES, Cursor
 
 Rows = list[dict[str, str]]
@@ -221,6 +223,7 @@ def test_the_offer_is_as_described(text: str) -> None:
 
 def test_a_stick_is_laid_out_as_described(text: str) -> None:
     rows, _ = tables(text, "Directory")
+    (said,) = tables(text, "Acknowledgements")
     layout = Layout(Path())
     name, base = Digest("ab" * 32), Digest("cd" * 32)
     paths = {
@@ -230,8 +233,11 @@ def test_a_stick_is_laid_out_as_described(text: str) -> None:
         "roots/{n}.root.json": layout.root(7),
         "bundles/{digest}": layout.bundle(name),
         "objects/{first two digits}/{digest}": layout.objects.path(name),
+        "channels/{channel}/acknowledged.json": layout.acks("escuela"),
         "samples/{digest}": layout.block("samples", name),
         "events/{digest}": layout.block("events", name),
+        "nodes/{id}/node.toml": layout.enrolment("ocongate"),
+        "nodes/{id}/taken": taken(layout.enrolment("ocongate")),
     }
     assert column(rows, "path") == list(paths)
     blanks = {
@@ -241,7 +247,13 @@ def test_a_stick_is_laid_out_as_described(text: str) -> None:
         "{n}": "7",
         "{digest}": name,
         "{first two digits}": "ab",
+        "{id}": "ocongate",
     }
+    assert column(said, "field") == list(Acks.__struct_fields__)
+    assert f"at most {acks.MAX_BYTES} bytes" in text
+    assert acks.PREFIX.decode().strip() in text
+    bounds = f"{acks.MAX_NODES} nodes, {acks.MAX_EPOCHS} epochs, {acks.MAX_RANGES} ranges"
+    assert said[-1]["limit"] == bounds
     for path, found in paths.items():
         for blank, value in blanks.items():
             path = path.replace(blank, value)

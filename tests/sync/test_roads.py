@@ -352,11 +352,19 @@ async def test_a_small_answer_that_cannot_be_right_is_an_error(
 
 @pytest.mark.fault(18, "a captive portal")
 async def test_a_captive_portal_is_no_hub(http: Road, hub: Hub) -> None:
-    hub.faults["nonsense"] = 2
-    with pytest.raises(ContentError):
-        await http.source.offer(CHANNEL, None, hub.shelf.offers[0][0].target)
-    with pytest.raises(TransportError, match="/v1/samples answer"):
-        await http.sink.samples(b"block")
+    hub.faults["nonsense"] = 4
+    made = hub.shelf.offers[0][0]
+    asks: list[Callable[[], Awaitable[object]]] = [
+        lambda: http.source.offer(CHANNEL, None, made.target),
+        lambda: http.source.head(CHANNEL),
+        lambda: http.source.root(2),
+        lambda: http.sink.samples(b"block"),
+    ]
+    for ask in asks:
+        with pytest.raises(TransportError, match="a web page instead") as caught:
+            await ask()
+        assert not isinstance(caught.value, RefusedError)
+        assert "sign in" in caught.value.hint
 
 
 async def test_a_block_that_the_hub_will_never_take_is_refused(http: Road, hub: Hub) -> None:
