@@ -12,7 +12,8 @@ from collections.abc import Iterable
 import msgspec
 
 from hub.gates import fold, words
-from hub.library import Library, Missed
+from hub.library import Library
+from hub.records import Missed
 
 ALIKE = 0.6
 """Share of their stems that two searches must have in common."""

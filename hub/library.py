@@ -24,6 +24,7 @@ from hub.candidate import Candidate, Decision, Factor, GateResult, Origin, State
 from hub.errors import UnknownError
 from hub.heard import Heard
 from hub.learning import Learning
+from hub.records import Missed, Revision, Version
 from hub.reports import Reports
 from hub.schema import migrations
 from sync.canonical import Digest
@@ -36,36 +37,6 @@ BUSY_SECONDS = 10.0
 MAX_MISSED = 20_000
 MAX_QUERY_CHARS = 200
 _CANDIDATE = "SELECT id, origin, state, lesson, brief, score, factors, gates, at FROM candidates "
-
-
-class Revision(msgspec.Struct, frozen=True):
-    """The current revision of a lesson: its number, the candidate it came from, unix seconds."""
-
-    lesson: Lesson
-    revision: int
-    candidate: int
-    at: float
-
-
-class Version(msgspec.Struct, frozen=True):
-    """One published version of a channel; `size` in bytes, `at` in unix seconds."""
-
-    channel: str
-    version: int
-    root: Digest
-    lessons: int
-    size: int
-    at: float
-
-
-class Missed(msgspec.Struct, frozen=True):
-    """What pupils looked for in vain: how often, on how many nodes, when last."""
-
-    query: str
-    language: str
-    times: int
-    nodes: int
-    last: float
 
 
 class Library:

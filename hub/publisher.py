@@ -18,7 +18,8 @@ from typing import Protocol, get_args
 
 from hub.config import PublisherTable
 from hub.errors import UnknownError
-from hub.library import Library, Version
+from hub.library import Library
+from hub.records import Version
 from hub.shelf import MAX_ROOT_VERSION, Shelf
 from hub.stock import Carried, Stock
 from sync import inventory as inventories

@@ -31,22 +31,18 @@ import aiohttp
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 
-from models.examiner import Examiner
-from models.store import ModelFolder, ModelStore
 from node.agenda import Agenda
 from node.config import NodeConfig
 from node.delivery import Delivery
 from node.fetcher import Fetcher, Room
 from node.folder import DataFolder
 from node.handing import Handing
-from node.model.copies import Copies
-from node.model.models import Models
-from node.model.pointer import Change
+from node.hearing import hear, note
+from node.model.assembly import MEGABYTE, SHUTDOWN_SECONDS, build_switch
 from node.model.seat import Seat
 from node.model.status import ModelStatus
 from node.model.switch import LOOK_SECONDS, Switch
 from node.portal.app import build_portal
-from node.portal.pages import parse_language
 from node.road import root_keys
 from node.services import Services
 from node.sticks import Sticks
@@ -79,7 +75,6 @@ from node.updater import Outcome, Subscription, Updater
 from node.way import Way, way
 from node.worker import Worker
 from sync.errors import ChaskiError
-from sync.events import EventKind
 from sync.listening import listen
 from sync.transport import Source
 from sync.transport.directory import DirectorySink
@@ -88,8 +83,6 @@ from sync.transport.rationed import Rationed
 if TYPE_CHECKING:  # a node without the tutor does not load the model runtime
     from models.engine import Engine
 
-SHUTDOWN_SECONDS = 3.0
-MEGABYTE = 1024 * 1024
 PREPARE_SECONDS = 30.0
 """How soon after its arrival a book is put together for the first time."""
 
@@ -337,111 +330,6 @@ def put_in_order(store: Store, blobs: Blobs) -> None:
         log.warning("the data folder could not be put in order: %s", error)
 
 
-def hear(outcome: Outcome, metrics: Metrics, recorder: Recorder, link: asyncio.Event) -> None:
-    """What follows from a sync: figures, the log, an event, and the way up is open."""
-    metrics.outcome(outcome)
-    level = logging.INFO if outcome.good else logging.WARNING
-    log.log(level, "sync: %s: %s", outcome.kind, outcome.message)
-    if outcome.kind not in ("current", "held", "paused", "unreachable"):
-        recorder.record("sync", told(outcome))
-    if outcome.kind != "unreachable":
-        link.set()
-
-
-def note(recorder: Recorder, agenda: Agenda, kind: EventKind, data: dict[str, str]) -> None:
-    """Keeps an event for the hub; a search in vain also says here what should come first."""
-    recorder.record(kind, data)
-    language = parse_language(data.get("language"))
-    if kind == "search_missed" and language:
-        try:
-            agenda.miss(data.get("query", ""), language)
-        except ChaskiError as error:
-            log.warning("a search in vain is forgotten: %s", error)
-
-
 def rationed(config: NodeConfig, agenda: Agenda, going: Way, source: Source) -> Source:
     """`source`, within the data allowance if there is one."""
     return Rationed(source, agenda) if config.link.bytes_per_day and going.by_wire else source
-
-
-def told(outcome: Outcome) -> dict[str, str]:
-    """An outcome as an event says it."""
-    return {
-        "outcome": outcome.kind,
-        "from_version": str(outcome.from_version),
-        "to_version": str(outcome.to_version),
-        "bytes_down": str(outcome.bytes_down),
-        "full_size": str(outcome.full_size),
-        "seconds": f"{outcome.seconds:.3f}",
-        "message": outcome.message,
-    }
-
-
-def build_models(config: NodeConfig, folder: DataFolder) -> Models:
-    """Where the tutor's model is: copies of the channel's, and the shipped one."""
-    floor = config.node.keep_free_megabytes * MEGABYTE
-    copies = Copies(folder.models, config.tutor.model, folder.blobs(), floor_bytes=floor)
-    return Models(copies, ModelStore(Path(config.node.models)))
-
-
-def build_examiner(config: NodeConfig) -> Examiner:
-    """What tries a model."""
-    return Examiner(
-        threads=config.node.threads,
-        seconds=config.tutor.selftest_seconds,
-        megabytes=config.tutor.selftest_megabytes,
-    )
-
-
-def build_switch(
-    config: NodeConfig,
-    folder: DataFolder,
-    store: Store,
-    seat: "Seat[Engine]",
-    clock: Clock,
-    metrics: Metrics,
-    recorder: Recorder,
-) -> Switch:
-    """What looks after the model in `seat`."""
-
-    def told(change: Change, seconds: float) -> None:
-        metrics.model(change.kind, seconds)
-        recorder.record("model", told_of(config.tutor.model, change, seconds))
-
-    return Switch(
-        build_models(config, folder),
-        store,
-        seat,
-        lambda found: open_engine(config, found),
-        build_examiner(config),
-        clock.now,
-        told=told,
-        drain_seconds=config.tutor.deadline_seconds + SHUTDOWN_SECONDS,
-    )
-
-
-def told_of(name: str, change: Change, seconds: float) -> dict[str, str]:
-    """A change of the model as an event says it."""
-    return {
-        "model": name,
-        "outcome": change.kind,
-        "why": change.why,
-        "from_version": change.from_version,
-        "to_version": change.to_version,
-        "seconds": f"{seconds:.3f}" if seconds else "",
-        "message": change.detail,
-    }
-
-
-def open_engine(config: NodeConfig, folder: ModelFolder) -> "Engine":
-    """The model in `folder`. Raises ModelError: it does not open, or is no decoder."""
-    from models.engine import Engine
-
-    return Engine.open(
-        folder,
-        threads=config.node.threads,
-        slots=config.tutor.slots,
-        queue_limit=config.tutor.queue_limit,
-        max_memory=config.tutor.max_memory_megabytes * MEGABYTE,
-        battery=config.tutor.battery,
-    )

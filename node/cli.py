@@ -24,6 +24,7 @@ from node.config import NodeConfig
 from node.desk import Desk, pass_desk
 from node.errand import import_through
 from node.folder import DataFolder
+from node.model.assembly import MEGABYTE, build_models, open_engine
 from node.model.commands import models
 from node.model.hand import in_use
 from node.outcome import Outcome, error_of
@@ -141,8 +142,8 @@ def status(desk: Desk, as_json: bool) -> None:
         config.node.id,
         ", ".join(map(spoken, config.roads)),
         config.sync.channel,
-        config.telemetry.spool_megabytes * app.MEGABYTE,
-        in_use(app.build_models(config, folder)) if config.tutor.enabled else "",
+        config.telemetry.spool_megabytes * MEGABYTE,
+        in_use(build_models(config, folder)) if config.tutor.enabled else "",
     )
     if as_json:
         click.echo(msgspec.json.encode(found).decode())
@@ -219,8 +220,8 @@ def ask(desk: Desk, question: tuple[str, ...], language: Language | None) -> Non
         _quote(answer)
         if answer.quote is None or not config.tutor.enabled:
             return
-        best = app.build_models(config, DataFolder(Path(config.node.data))).best()
-        with app.open_engine(config, best) as engine:
+        best = build_models(config, DataFolder(Path(config.node.data))).best()
+        with open_engine(config, best) as engine:
             writing = Tutor(
                 found, library, engine, max_tokens=config.tutor.max_tokens,
                 deadline_s=config.tutor.deadline_seconds,

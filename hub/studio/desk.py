@@ -14,8 +14,9 @@ from hub.brief import Brief
 from hub.candidate import Candidate, State
 from hub.heard import Attachment
 from hub.learning import Learned
-from hub.library import Library, Revision, Version
+from hub.library import Library
 from hub.publisher import build, published
+from hub.records import Revision, Version
 from hub.reports import Report
 from hub.review import Outcome, Review
 from hub.shelf import Shelf

@@ -12,6 +12,7 @@ from node.config import NodeConfig
 from node.desk import Desk, pass_desk
 from node.folder import DataFolder
 from node.model import hand
+from node.model.assembly import build_examiner, build_models
 from node.model.models import Models
 from node.model.pointer import version_of
 from node.telemetry.clock import Clock
@@ -33,7 +34,6 @@ class Bench:
 
 @contextmanager
 def _bench(desk: Desk) -> Iterator[Bench]:
-    from node.app import build_models  # here: app knows the command line's parts, too
 
     config = desk.config()
     if not config.tutor.enabled:
@@ -74,8 +74,6 @@ def list_(desk: Desk, as_json: bool) -> None:
 def use(desk: Desk, version: str) -> None:
     """Explain with VERSION (or `shipped`) from now on, if it passes its self-test."""
     with _bench(desk) as bench:
-        from node.app import build_examiner
-
         examiner = build_examiner(bench.config)
         chosen = hand.use(bench.models, bench.manifest, version, examiner, bench.now)
     click.echo(f"{bench.models.name} {version_of(chosen)} is used; {OBEYED}")

@@ -8,7 +8,8 @@ import pytest
 
 from hub.brief import Brief
 from hub.errors import UnknownError
-from hub.library import Library, Version
+from hub.library import Library
+from hub.records import Version
 from sync.canonical import digest
 from sync.errors import BusyError, ContentError
 from tests.hub.fakes import CHANNEL, a_lesson

@@ -9,7 +9,8 @@ import pytest
 from hub.blocks import Blocks
 from hub.demand import gathered, stems
 from hub.hearing import hear, hear_upload
-from hub.library import Library, Missed
+from hub.library import Library
+from hub.records import Missed
 from sync.canonical import digest
 from sync.events import Event, EventBlock, event
 from sync.identity import NodeKey
