@@ -21,7 +21,7 @@ from typing import IO
 import click
 import msgspec
 
-from models.errors import ModelError
+from models.errors import ModelError, OutOfMemory
 from models.report import Report
 
 SECONDS = 120.0
@@ -144,7 +144,8 @@ def main(folder: Path, threads: int, seconds: float, megabytes: int, write: bool
             (folder / SELFTEST).write_bytes(to_bytes(measure(found, threads)))
         report = check(found, threads)
     except (ModelError, OSError) as error:
-        report = Report("memory" if _memory(str(error)) else "invalid", str(error))
+        short = isinstance(error, OutOfMemory) or _memory(str(error))
+        report = Report("memory" if short else "invalid", str(error))
     click.echo(msgspec.json.encode(msgspec.structs.replace(report, peak_bytes=_peak_bytes())))
 
 

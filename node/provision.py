@@ -3,7 +3,7 @@
 * Both are read and judged before anything is written; the keys go first, the settings last.
 * What is in place already stays unless it is the same or the operator insists.
 * A stick may carry the settings of several nodes. One that was taken is marked, so that no two
-  nodes get the same name; the mark comes last.
+  nodes get the same name, and its secret key is taken off the stick.
 """
 
 import os
@@ -63,7 +63,9 @@ def from_stick(folder: Path, target: Path, node: str | None, *, force: bool) -> 
         raise TransportError(f"{folder}: {error.strerror}", hint="plug the stick in") from error
     if node is not None:
         source = layout.enrolment(slug(node))
-        if source.exists() and source not in waiting and not (force or _same(source, target)):
+        if source.exists() and source not in waiting and not force:
+            if _same(source, target):
+                return settings.load(target, os.environ)
             raise BusyError(
                 f"node {node} on {folder} was taken already",
                 hint="another node may have this name; --force takes it all the same",
@@ -80,6 +82,8 @@ def from_stick(folder: Path, target: Path, node: str | None, *, force: bool) -> 
     config = provision(source, target, force=force)
     try:
         atomic_write(taken(source), b"")
+        if config.node.key:  # a secret has no business on a stick that goes on to others
+            (source.parent / Path(config.node.key).name).unlink(missing_ok=True)
     except OSError as error:
         raise TransportError(
             f"{source.parent} cannot be marked as taken: {error.strerror}",

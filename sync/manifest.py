@@ -84,6 +84,7 @@ def manifest(channel: str, entries: Iterable[Entry]) -> Manifest:
     if len(ordered) > MAX_ENTRIES:
         raise ContentError(f"channel {channel}: {len(ordered)} entries, more than {MAX_ENTRIES}")
     seen: dict[str, str] = {}
+    files: set[str] = set()  # nothing lies below these; below an archive lie its members
     for entry in ordered:
         check_path(entry.path)
         parse_digest(entry.hash)
@@ -93,10 +94,12 @@ def manifest(channel: str, entries: Iterable[Entry]) -> Manifest:
                 f"channel {channel}: paths {seen[folded]!r} and {entry.path!r} collide"
             )
         seen[folded] = entry.path
+        if entry.kind != "archive":
+            files.add(folded)
     for folded, path in seen.items():
         parts = folded.split("/")
         above = ("/".join(parts[:n]) for n in range(1, len(parts)))
-        if outer := next((seen[one] for one in above if one in seen), None):
+        if outer := next((seen[one] for one in above if one in files), None):
             raise ContentError(f"channel {channel}: paths {outer!r} and {path!r} collide")
     return Manifest(channel, ordered)
 

@@ -170,7 +170,8 @@ def test_a_node_is_enrolled_on_a_stick_that_is_plugged_in(run: Run, tmp_path: Pa
     run("enrol", "village", "--stick", stick, "--no-hub")
     place = stick / "chaski" / "nodes" / "village"
     config = tomllib.loads((place / "node.toml").read_text(encoding="utf-8"))
-    assert config["node"] == {"id": "village", "data": "/var/lib/chaski"}
+    assert config["node"] == {"id": "village", "data": "/var/lib/chaski", "key": "node.pem"}
+    assert (place / "node.pem").stat().st_mode & 0o077 == 0
     assert TrustedState((place / "root.json").read_bytes(), Floors()).root_version == 1
     run("enrol", "village", "--stick", stick, code=9)
 

@@ -188,6 +188,7 @@ def intake(blocks: Blocks, library: Library, clock: Clock) -> Intake:
 
 async def left(media: Path) -> None:
     """What two nodes left on a stick."""
+    (media / STICK).mkdir(exist_ok=True)
     sink = DirectorySink(media / STICK)
     await sink.samples(samples(1))
     await sink.samples(samples(1, node="cusco-2"))
@@ -224,6 +225,7 @@ async def test_damaged_and_refused_blocks_stay_and_are_counted(
     media: Path, intake: Intake, clock: Clock
 ) -> None:
     await left(media)
+    (media / STICK).mkdir(exist_ok=True)
     sink = DirectorySink(media / STICK)
     await sink.samples(samples(9, at=clock.now + 86_400))
     await sink.events(b"no block at all")

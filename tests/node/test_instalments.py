@@ -320,7 +320,7 @@ async def test_false_digests_show_nothing_and_the_bundle_comes_whole(bench: Benc
 
 async def test_a_spoilt_chunk_costs_itself_and_not_what_came_before(bench: Bench) -> None:
     bench.city.publish(library("A"))
-    await bench.sync(dies_after=5_000)
+    await bench.sync(dies_after=4_000)
     before = bench.shown()
     assert before
     bench.city.corrupt = 1
