@@ -155,8 +155,12 @@ def file_digest(path: Path) -> Digest:
 def _created(path: Path, mode: int) -> Iterator[BinaryIO]:
     with space_errors(str(path)):
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    with os.fdopen(handle, "wb") as file:
+    file = os.fdopen(handle, "wb")
+    try:
         yield file
+    finally:
+        with space_errors(str(path)):  # closing writes what a full disk did not take before
+            file.close()
 
 
 def sweep(folder: Path) -> int:

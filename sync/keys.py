@@ -53,7 +53,7 @@ def create(
     """
     try:
         make_folder(folder.parent)
-        with _locked(folder.parent):
+        with space_errors(str(folder)), _locked(folder.parent):
             for role in roles:
                 if path(folder, role).exists():
                     raise SettingsError(
@@ -62,8 +62,7 @@ def create(
                     )
             _sweep(folder)
             if len(roles) == 1:
-                with space_errors(str(folder)):
-                    folder.mkdir(mode=0o700, exist_ok=True)
+                folder.mkdir(mode=0o700, exist_ok=True)
                 _make(folder, roles, step)
             else:
                 _make_set(folder, roles, step)

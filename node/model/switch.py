@@ -310,6 +310,7 @@ class Switch:
                 self._cannot(edition, error)
                 continue
             return
+        log.warning("no model opens: questions are answered with quotes only")
 
     def _cannot(self, edition: Edition | None, error: Exception) -> None:
         """An edition that cannot be opened: the first to be so is the trouble."""

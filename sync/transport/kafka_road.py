@@ -74,6 +74,7 @@ class KafkaSource:
         self._held: dict[int, Record] = {}
         self._roots: dict[int, bytes] = {}
         self._offered: tuple[Offer, int, Want] | None = None
+        self._chunk: tuple[str, int, bytes] = ("", 0, b"")
         self._place = _place(place)
         self._known = announcement.from_bytes(self._place.value) if self._place else None
         self._settled = self._known.age if self._known else (0, 0)
@@ -144,7 +145,10 @@ class KafkaSource:
         while start < stop:
             number = start // offer.chunk_size
             key = f"{want.key}/{number + 1}"
-            data = (await self._record(at + 1 + number, key, want, at)).value
+            if self._chunk[:2] != (bundle, number):  # a part of it may be all that was asked for
+                held = (await self._record(at + 1 + number, key, want, at)).value
+                self._chunk = bundle, number, held
+            data = self._chunk[2]
             first, last = offer.span(number)
             if len(data) != last - first:
                 raise RefusedError(f"bundle {bundle[:12]}: chunk {number} has {len(data)} bytes")

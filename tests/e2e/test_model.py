@@ -146,7 +146,7 @@ def world(tmp_path: Path, made: dict[str, Path]) -> Iterator[World]:
     world.hub("keys", "create")
     world.hub("import", library, "--approver", "Rosa", "--approver", "Ana")
     config = tmp_path / "n" / "node.toml"
-    world.hub("enrol", "puno", "--hub", "", "--out", config)
+    world.hub("enrol", "puno", "--no-hub", "--out", config)
     config.write_text(NODE, encoding="utf-8")
     world.send()
     world.serve()

@@ -214,6 +214,7 @@ async def by_stick(hub: Hub, folder: Path) -> AsyncIterator[Road]:
     async def arrive() -> None:
         stick.collect(media, hub.intake)
 
+    (media / "chaski").mkdir()
     yield Road("stick", DirectorySink(media / "chaski"), arrive)
 
 
