@@ -30,10 +30,12 @@ from tests.models import editions, spoilt
 from tests.node.thinker import ship
 
 ASKS = 6000
+COLLECTS = 40
 NODE = """
 [node]
 id = "puno"
 data = "data"
+key = "node.pem"
 models = "../shipped"
 keep_free_megabytes = 0
 
@@ -197,7 +199,7 @@ def test_a_model_is_published_carried_tested_used_left_and_told_of(
     world.model(lambda m: m["version"] == v(made["second"]))
     assert "there is no version" in world.node("models", "use", v(made["bad"]), code=6).output
 
-    for _ in range(ASKS):
+    for _ in range(COLLECTS):
         world.hub("collect", world.stick)
         nodes = json.loads(world.hub("fleet", "--json").stdout)
         if nodes and nodes[0]["model"] == f"tutor-tiny {v(made['second'])} trial":
