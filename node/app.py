@@ -32,13 +32,13 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 
 from node.agenda import Agenda
-from node.config import NodeConfig
+from node.config import MEGABYTE, NodeConfig
 from node.delivery import Delivery
 from node.fetcher import Fetcher, Room
 from node.folder import DataFolder
 from node.handing import Handing
 from node.hearing import hear, note
-from node.model.assembly import MEGABYTE, SHUTDOWN_SECONDS, build_switch
+from node.model.assembly import SHUTDOWN_SECONDS, build_switch
 from node.model.seat import Seat
 from node.model.status import ModelStatus
 from node.model.switch import LOOK_SECONDS, Switch

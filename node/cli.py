@@ -20,11 +20,11 @@ from node import app, submissions
 from node import status as statuses
 from node.commands import delivery
 from node.commands.tokens import tokens
-from node.config import NodeConfig
-from node.desk import Desk, pass_desk
+from node.config import MEGABYTE, NodeConfig
+from node.desk import Desk, language_option, pass_desk
 from node.errand import import_through
 from node.folder import DataFolder
-from node.model.assembly import MEGABYTE, build_models, open_engine
+from node.model.assembly import build_models, open_engine
 from node.model.commands import models
 from node.model.hand import in_use
 from node.outcome import Outcome, error_of
@@ -39,10 +39,6 @@ from sync.errors import BusyError, SettingsError, TransportError
 from sync.exits import Program
 from sync.lesson import Language
 from sync.verdict import day
-
-language_option = click.option(
-    "--language", type=click.Choice(("es", "qu", "en")), help="Else the node's own."
-)
 
 
 @click.group(cls=Program)

@@ -21,6 +21,8 @@ from sync.broker import BrokerTable, rooted
 from sync.lesson import Language
 
 PREFIX = "CHASKI_NODE"
+MEGABYTE = 1024 * 1024
+"""What the settings mean by MB."""
 WINDOW = r"^([01][0-9]|2[0-3]):[0-5][0-9]-([01][0-9]|2[0-3]):[0-5][0-9]$"
 NAME = r"^[a-z0-9]+(-[a-z0-9]+)*$"
 SHIPPED_MODELS = Path(__file__).resolve().parents[1] / "models" / "onnx"

@@ -22,3 +22,6 @@ class Desk:
 
 
 pass_desk = click.make_pass_decorator(Desk)
+language_option = click.option(
+    "--language", type=click.Choice(("es", "qu", "en")), help="Else the node's own."
+)

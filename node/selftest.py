@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from models.errors import ModelError
-from node.config import NodeConfig
+from node.config import MEGABYTE, NodeConfig
 from node.folder import DataFolder
-from node.model.assembly import MEGABYTE, build_examiner, build_models
+from node.model.assembly import build_examiner, build_models
 from node.road import root_keys
 from node.roads import spoken
 from sync.errors import ChaskiError, ContentError

@@ -15,7 +15,7 @@ from typing import Any, get_args
 import click
 import msgspec
 
-from node.config import NodeConfig
+from node.config import MEGABYTE, NodeConfig
 from node.desk import Desk, pass_desk
 from node.errand import hand_in_through
 from node.folder import DataFolder
@@ -27,7 +27,6 @@ from sync.lesson import Grade
 from sync.parcel import MAX_PARCEL_BYTES, Licence, parcel
 from sync.verdict import day
 
-MEGABYTE = 1024 * 1024
 _FRONT = re.compile(r"\A\+\+\+[ \t]*\n(.*?)^\+\+\+[ \t]*\n", re.DOTALL | re.MULTILINE)
 FIELDS = ("title", "author", "licence", "topic", "grade", "language")
 SAID = {

@@ -8,13 +8,13 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Protocol
 
 import click
 import msgspec
 
 from node import app
 from node.config import NodeConfig
+from node.desk import Desk, language_option, pass_desk
 from node.errand import look_through
 from node.folder import DataFolder
 from node.preview import Preview, planned
@@ -25,22 +25,9 @@ from sync.lesson import Language
 from sync.verdict import day
 
 
-class Desk(Protocol):
-    """Where the settings are."""
-
-    def config(self) -> NodeConfig:
-        """Raises SettingsError."""
-        ...
-
-
-language_option = click.option(
-    "--language", type=click.Choice(("es", "qu", "en")), help="Else the node's own."
-)
-
-
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON value.")
-@click.pass_obj
+@pass_desk
 def plan(desk: Desk, as_json: bool) -> None:
     """Say what a sync would bring, in which order, how long it takes and what it costs.
 
@@ -73,7 +60,7 @@ def pins() -> None:
 @pins.command("add")
 @click.argument("lesson")
 @language_option
-@click.pass_obj
+@pass_desk
 def pins_add(desk: Desk, lesson: str, language: Language | None) -> None:
     """Keep LESSON (its id) as it is shown now, whatever comes."""
     with _pinning(desk) as (held, now, default):
@@ -84,7 +71,7 @@ def pins_add(desk: Desk, lesson: str, language: Language | None) -> None:
 @pins.command("release")
 @click.argument("lesson")
 @language_option
-@click.pass_obj
+@pass_desk
 def pins_release(desk: Desk, lesson: str, language: Language | None) -> None:
     """Show the newest revision of LESSON again, at once."""
     with _pinning(desk) as (held, _, default):
@@ -95,7 +82,7 @@ def pins_release(desk: Desk, lesson: str, language: Language | None) -> None:
 
 @pins.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON value.")
-@click.pass_obj
+@pass_desk
 def pins_list(desk: Desk, as_json: bool) -> None:
     """Which lessons are pinned, and whether a newer revision waits."""
     with _pinning(desk) as (held, _, _):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from models.examiner import Examiner
 from models.store import ModelFolder, ModelStore
-from node.config import NodeConfig
+from node.config import MEGABYTE, NodeConfig
 from node.folder import DataFolder
 from node.model.copies import Copies
 from node.model.models import Models
@@ -24,7 +24,6 @@ if TYPE_CHECKING:  # a node without the tutor does not load the model runtime
     from models.engine import Engine
 
 SHUTDOWN_SECONDS = 3.0
-MEGABYTE = 1024 * 1024
 
 
 def build_models(config: NodeConfig, folder: DataFolder) -> Models:

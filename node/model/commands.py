@@ -34,7 +34,6 @@ class Bench:
 
 @contextmanager
 def _bench(desk: Desk) -> Iterator[Bench]:
-
     config = desk.config()
     if not config.tutor.enabled:
         raise SettingsError("the tutor is switched off", hint="set tutor.enabled = true")
